@@ -1,0 +1,133 @@
+"""Random views of a batch of images, their parameters drawn for each image on its own."""
+
+from dataclasses import dataclass, replace
+
+import kornia.augmentation as K
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """Which changes a view makes, and how probable each is for one image.
+
+    Attributes:
+        crop: probability of a random resized crop, of an area between `crop_area` of the image.
+        flip: probability of a horizontal flip.
+        jitter: probability of a colour jitter of `jitter_strength` (brightness, contrast, saturation, hue).
+        grey: probability of losing the colour.
+        blur: probability of a Gaussian blur, its deviation drawn between `blur_deviation` pixels.
+    """
+
+    crop: float = 0.0
+    crop_area: tuple[float, float] = (0.08, 1.0)
+    flip: float = 0.0
+    jitter: float = 0.0
+    jitter_strength: tuple[float, float, float, float] = (0.4, 0.4, 0.4, 0.1)
+    grey: float = 0.0
+    blur: float = 0.0
+    blur_deviation: tuple[float, float] = (0.1, 2.0)
+
+    def __post_init__(self):
+        for name in ("crop", "flip", "jitter", "grey", "blur"):
+            value = getattr(self, name)
+            if not 0.0 <= value <= 1.0:
+                raise ValueError(f"{name}={value} is not a probability; give a number from 0 to 1.")
+
+    def weakened(self, factor: float) -> "ViewSettings":
+        """The same view with every probability multiplied by `factor` (s_T of DHD, ECCV 2022).
+
+        >>> DHD_STRONG.weakened(0.5).crop
+        0.5
+        """
+        if not 0.0 <= factor <= 1.0:
+            raise ValueError(f"factor={factor}: a view is weakened by a number from 0 to 1.")
+        names = ("crop", "flip", "jitter", "grey", "blur")
+        return replace(self, **{name: getattr(self, name) * factor for name in names})
+
+    def without(self, *names: str) -> "ViewSettings":
+        """The same view without the named changes, for images that they would spoil, or for an ablation."""
+        for name in names:
+            if name not in ("crop", "flip", "jitter", "grey", "blur"):
+                raise ValueError(f"There is no change {name!r}; choose from crop, flip, jitter, grey, blur.")
+        return replace(self, **dict.fromkeys(names, 0.0))
+
+
+DHD_STRONG = ViewSettings(
+    crop=1.0, flip=0.5, jitter=0.8, jitter_strength=(0.4, 0.8, 0.8, 0.2), grey=0.2, blur=0.5
+)
+SIMCLR = ViewSettings(
+    crop=1.0, flip=0.5, jitter=0.8, jitter_strength=(0.4, 0.4, 0.4, 0.1), grey=0.2, blur=0.5
+)
+
+
+def settings_for(settings: ViewSettings, dataset: str, channels: int) -> ViewSettings:
+    """What a data set allows: a mirrored digit is another digit, and a grey image has no colour to lose.
+
+    Args:
+        settings: the view as the paper has it.
+        dataset: the name of the data set, as `load` knows it.
+        channels: 1 or 3.
+    """
+    if dataset == "mnist":
+        settings = replace(settings.without("flip", "jitter", "grey"), crop_area=(0.5, 1.0))
+    elif channels == 1:
+        brightness, contrast, _, _ = settings.jitter_strength
+        settings = replace(settings.without("grey"), jitter_strength=(brightness, contrast, 0.0, 0.0))
+    return settings
+
+
+class RandomView(nn.Module):
+    """A random view of each image of a batch.
+
+    kornia draws its parameters per image; only its crop decides once a batch whether it is applied, so that this
+    decision is taken here.
+
+    Args:
+        settings: which changes, and how probable.
+        size: height and width of the images in pixels; a view has the size of its image.
+    """
+
+    def __init__(self, settings: ViewSettings, size: tuple[int, int]):
+        super().__init__()
+        self.settings = settings
+        self.crop = K.RandomResizedCrop(size, scale=settings.crop_area) if settings.crop else None
+        blur_size = max(
+            3, int(0.1 * min(size)) // 2 * 2 + 1
+        )  # odd, about a tenth of the image, as SimCLR has it
+        changes = []
+        if settings.flip:
+            changes.append(K.RandomHorizontalFlip(p=settings.flip))
+        if settings.jitter:
+            changes.append(K.ColorJiggle(*settings.jitter_strength, p=settings.jitter))
+        if settings.grey:
+            changes.append(K.RandomGrayscale(p=settings.grey))
+        if settings.blur:
+            changes.append(
+                K.RandomGaussianBlur((blur_size, blur_size), settings.blur_deviation, p=settings.blur)
+            )
+        self.changes = nn.Sequential(*changes)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor, seed: int) -> Tensor:
+        """A view of each image.
+
+        Args:
+            images: (B, C, H, W) uint8, or float between 0 and 1.
+            seed: the same seed, images and settings give the same view; the global random state is left alone.
+
+        Returns:
+            (B, C, H, W) float32 between 0 and 1.
+
+        Raises:
+            ValueError: the images are no batch of images.
+        """
+        if images.ndim != 4:
+            raise ValueError(f"images has shape {tuple(images.shape)}; expected (B, C, H, W).")
+        views = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+        with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+            torch.manual_seed(seed)
+            if self.crop is not None:
+                cropped = torch.rand(len(views), device=views.device) < self.settings.crop  # (B,)
+                views = torch.where(cropped.view(-1, 1, 1, 1), self.crop(views), views)
+            return self.changes(views).clamp(0, 1)

@@ -1,0 +1,83 @@
+"""Views are drawn per image, repeat under a seed, and do to an image only what its settings say."""
+
+import pytest
+import torch
+
+from retrieval_lib.augmentation import DHD_STRONG, SIMCLR, RandomView, ViewSettings, settings_for
+
+
+@pytest.fixture
+def images():
+    return torch.randint(
+        0, 256, (400, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+
+
+@pytest.mark.parametrize("name", ["crop", "flip", "jitter", "grey", "blur"])
+@pytest.mark.parametrize("probability", [0.25, 0.5])
+def test_each_change_is_decided_per_image(images, name, probability):
+    view = RandomView(ViewSettings(**{name: probability}), (32, 32))(images, seed=3)
+    changed = ((view - images / 255).abs().flatten(1).amax(1) > 1e-4).float().mean()
+    deviation = (probability * (1 - probability) / len(images)) ** 0.5
+    assert abs(float(changed) - probability) < 5 * deviation
+
+
+@pytest.mark.parametrize("name", ["crop", "jitter", "blur"])
+def test_parameters_differ_between_images_of_one_batch(images, name):
+    same = images[:1].expand(16, -1, -1, -1)
+    view = RandomView(ViewSettings(**{name: 1.0}), (32, 32))(same, seed=0)
+    assert len({tuple(v.flatten()[:200].tolist()) for v in view}) == 16
+
+
+def test_same_seed_same_view_and_the_global_state_is_left_alone(images):
+    view = RandomView(SIMCLR, (32, 32))
+    state = torch.get_rng_state()
+    first = view(images[:32], seed=7)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(5)
+    assert torch.equal(first, view(images[:32], seed=7))
+    assert not torch.equal(first, view(images[:32], seed=8))
+
+
+def test_range_dtype_and_untouched_input(images):
+    before = images.clone()
+    view = RandomView(DHD_STRONG, (32, 32))(images[:64], seed=0)
+    assert view.dtype == torch.float32 and view.shape == images[:64].shape
+    assert 0 <= view.min() and view.max() <= 1
+    assert torch.equal(images, before)
+
+
+def test_grey_has_equal_channels_and_flip_is_a_mirror(images):
+    grey = RandomView(ViewSettings(grey=1.0), (32, 32))(images[:8], seed=0)
+    assert torch.allclose(grey[:, 0], grey[:, 1]) and torch.allclose(grey[:, 1], grey[:, 2])
+    mirrored = RandomView(ViewSettings(flip=1.0), (32, 32))(images[:8], seed=0)
+    assert torch.allclose(mirrored, images[:8].flip(3) / 255)
+
+
+def test_weakened_scales_every_probability_and_nothing_else():
+    weak = DHD_STRONG.weakened(0.2)
+    assert [weak.crop, weak.flip, weak.jitter, weak.grey, weak.blur] == pytest.approx(
+        [0.2, 0.1, 0.16, 0.04, 0.1]
+    )
+    assert weak.jitter_strength == DHD_STRONG.jitter_strength and weak.crop_area == DHD_STRONG.crop_area
+
+
+def test_digits_are_never_mirrored_and_grey_images_keep_no_colour_change():
+    digits = settings_for(DHD_STRONG, "mnist", 1)
+    assert digits.flip == digits.jitter == digits.grey == 0.0 and digits.crop == 1.0
+    faces = settings_for(SIMCLR, "orl", 1)
+    assert faces.flip == 0.5 and faces.grey == 0.0 and faces.jitter_strength[2:] == (0.0, 0.0)
+    assert settings_for(SIMCLR, "cifar10", 3) == SIMCLR
+    one_channel = torch.randint(0, 256, (4, 1, 64, 64), dtype=torch.uint8)
+    assert RandomView(faces, (64, 64))(one_channel, seed=0).shape == (4, 1, 64, 64)
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match=r"flip=1\.5"):
+        ViewSettings(flip=1.5)
+    with pytest.raises(ValueError, match="factor=2"):
+        SIMCLR.weakened(2)
+    with pytest.raises(ValueError, match="blurr"):
+        SIMCLR.without("blurr")
+    with pytest.raises(ValueError, match=r"\(3, 32, 32\)"):
+        RandomView(SIMCLR, (32, 32))(torch.zeros(3, 32, 32), seed=0)
