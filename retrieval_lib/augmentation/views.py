@@ -53,12 +53,8 @@ class ViewSettings:
         return replace(self, **dict.fromkeys(names, 0.0))
 
 
-DHD_STRONG = ViewSettings(
-    crop=1.0, flip=0.5, jitter=0.8, jitter_strength=(0.4, 0.8, 0.8, 0.2), grey=0.2, blur=0.5
-)
-SIMCLR = ViewSettings(
-    crop=1.0, flip=0.5, jitter=0.8, jitter_strength=(0.4, 0.4, 0.4, 0.1), grey=0.2, blur=0.5
-)
+DHD_STRONG = ViewSettings(crop=1.0, flip=0.5, jitter=0.8, jitter_strength=(0.4, 0.8, 0.8, 0.2), grey=0.2, blur=0.5)
+SIMCLR = ViewSettings(crop=1.0, flip=0.5, jitter=0.8, jitter_strength=(0.4, 0.4, 0.4, 0.1), grey=0.2, blur=0.5)
 
 
 def settings_for(settings: ViewSettings, dataset: str, channels: int) -> ViewSettings:
@@ -92,9 +88,7 @@ class RandomView(nn.Module):
         super().__init__()
         self.settings = settings
         self.crop = K.RandomResizedCrop(size, scale=settings.crop_area) if settings.crop else None
-        blur_size = max(
-            3, int(0.1 * min(size)) // 2 * 2 + 1
-        )  # odd, about a tenth of the image, as SimCLR has it
+        blur_size = max(3, int(0.1 * min(size)) // 2 * 2 + 1)  # odd, about a tenth of the image, as SimCLR has it
         changes = []
         if settings.flip:
             changes.append(K.RandomHorizontalFlip(p=settings.flip))
@@ -103,9 +97,7 @@ class RandomView(nn.Module):
         if settings.grey:
             changes.append(K.RandomGrayscale(p=settings.grey))
         if settings.blur:
-            changes.append(
-                K.RandomGaussianBlur((blur_size, blur_size), settings.blur_deviation, p=settings.blur)
-            )
+            changes.append(K.RandomGaussianBlur((blur_size, blur_size), settings.blur_deviation, p=settings.blur))
         self.changes = nn.Sequential(*changes)
 
     @torch.no_grad()

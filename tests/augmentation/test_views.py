@@ -8,9 +8,7 @@ from retrieval_lib.augmentation import DHD_STRONG, SIMCLR, RandomView, ViewSetti
 
 @pytest.fixture
 def images():
-    return torch.randint(
-        0, 256, (400, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    return torch.randint(0, 256, (400, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("name", ["crop", "flip", "jitter", "grey", "blur"])
@@ -43,7 +41,7 @@ def test_range_dtype_and_untouched_input(images):
     before = images.clone()
     view = RandomView(DHD_STRONG, (32, 32))(images[:64], seed=0)
     assert view.dtype == torch.float32 and view.shape == images[:64].shape
-    assert 0 <= view.min() and view.max() <= 1
+    assert view.min() >= 0 and view.max() <= 1
     assert torch.equal(images, before)
 
 
@@ -56,9 +54,7 @@ def test_grey_has_equal_channels_and_flip_is_a_mirror(images):
 
 def test_weakened_scales_every_probability_and_nothing_else():
     weak = DHD_STRONG.weakened(0.2)
-    assert [weak.crop, weak.flip, weak.jitter, weak.grey, weak.blur] == pytest.approx(
-        [0.2, 0.1, 0.16, 0.04, 0.1]
-    )
+    assert [weak.crop, weak.flip, weak.jitter, weak.grey, weak.blur] == pytest.approx([0.2, 0.1, 0.16, 0.04, 0.1])
     assert weak.jitter_strength == DHD_STRONG.jitter_strength and weak.crop_area == DHD_STRONG.crop_area
 
 
