@@ -1,0 +1,50 @@
+"""A backbone by its name."""
+
+import torch
+
+from retrieval_lib.backbones.base import Backbone
+from retrieval_lib.backbones.efficientnet_lite import EfficientNetLite0
+from retrieval_lib.backbones.normalisation import Statistics
+from retrieval_lib.backbones.resnet import CifarResNet18, SmallResNet
+
+TRAINABLE = {"small-resnet": SmallResNet, "cifar-resnet18": CifarResNet18}
+PRETRAINED = {"efficientnet-lite0": EfficientNetLite0}
+BACKBONES = (*TRAINABLE, *PRETRAINED)
+
+
+def load_backbone(
+    name: str,
+    *,
+    channels: int = 3,
+    seed: int = 0,
+    statistics: Statistics | None = None,
+    autocast: torch.dtype | None = None,
+    **settings: int,
+) -> Backbone:
+    """A backbone by its name, ready to run in float32 or, with `autocast=fast_autocast()`, as fast as it can.
+
+    Args:
+        name: "small-resnet" (setting: width=32), "cifar-resnet18" or "efficientnet-lite0" (setting: size=96).
+        channels: of the images, 1 or 3.
+        seed: of the initial weights; the pretrained network has nothing to draw.
+        statistics: mean and deviation of each channel, for instance `STATISTICS["cifar10"]`; None leaves pixels as
+            they are. The pretrained network brings its own.
+        autocast: half precision of the layers, see `fast_autocast`.
+        settings: the network's own.
+
+    Returns:
+        A module from (B, channels, H, W) floats between 0 and 1 to (B, dimension) descriptors.
+
+    Raises:
+        ValueError: no backbone has this name, or statistics are given for the pretrained one.
+
+    >>> load_backbone("small-resnet", channels=1).dimension
+    128
+    """
+    if name in TRAINABLE:
+        return TRAINABLE[name](channels=channels, seed=seed, statistics=statistics, autocast=autocast, **settings)
+    if name in PRETRAINED:
+        if statistics is not None:
+            raise ValueError(f"{name} wants its own normalisation; leave statistics out.")
+        return PRETRAINED[name](channels=channels, autocast=autocast, **settings)
+    raise ValueError(f"There is no backbone {name!r}; choose from {', '.join(BACKBONES)}.")
