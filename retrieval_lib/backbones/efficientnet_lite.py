@@ -81,6 +81,7 @@ class EfficientNetLite0(Backbone):
             _fold(block, "_project_conv", "_bn2")
         _fold(network, "_conv_head", "_bn1")
         network._fc = nn.Identity()  # the classifier: descriptors come from before it
+        network.requires_grad_(True)  # folding leaves the new biases out of training
         self.network = network.to(memory_format=torch.channels_last)
 
     def layers(self, images: Tensor) -> Tensor:

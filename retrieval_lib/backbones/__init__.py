@@ -1,0 +1,32 @@
+"""Networks that turn an image into a descriptor."""
+
+from retrieval_lib.backbones.base import Backbone, fast_autocast
+from retrieval_lib.backbones.cached import cached_features
+from retrieval_lib.backbones.efficientnet_lite import EfficientNetLite0
+from retrieval_lib.backbones.factory import BACKBONES, load_backbone
+from retrieval_lib.backbones.features import Features
+from retrieval_lib.backbones.normalisation import STATISTICS, Statistics, channel_statistics
+from retrieval_lib.backbones.pooling import average_pool, gem_pool, max_pool, regional_pool
+from retrieval_lib.backbones.resnet import CifarResNet18, SmallResNet
+from retrieval_lib.backbones.subset import feature_subset, within
+
+__all__ = [
+    "BACKBONES",
+    "STATISTICS",
+    "Backbone",
+    "CifarResNet18",
+    "EfficientNetLite0",
+    "Features",
+    "SmallResNet",
+    "Statistics",
+    "average_pool",
+    "cached_features",
+    "channel_statistics",
+    "fast_autocast",
+    "feature_subset",
+    "gem_pool",
+    "load_backbone",
+    "max_pool",
+    "regional_pool",
+    "within",
+]
