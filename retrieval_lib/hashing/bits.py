@@ -51,9 +51,10 @@ def unpack_bits(packed: Tensor, bits: int) -> Tensor:
     Raises:
         ValueError: the codes have fewer bytes than `bits` needs, or another type.
     """
-    if packed.ndim != 2 or packed.dtype != torch.uint8 or packed.shape[1] != -(-bits // 8):
+    width = -(-bits // 8)
+    if packed.ndim != 2 or packed.dtype != torch.uint8 or packed.shape[1] != width:
         raise ValueError(
-            f"packed codes are {packed.dtype} of shape {tuple(packed.shape)}; {bits} bits need uint8 (N, {-(-bits // 8)})."
+            f"packed codes are {packed.dtype} of shape {tuple(packed.shape)}; {bits} bits need uint8 (N, {width})."
         )
     return torch.from_numpy(np.unpackbits(packed.numpy(), axis=1, count=bits, bitorder="little")).bool()
 
