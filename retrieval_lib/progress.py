@@ -27,7 +27,7 @@ class ProgressLine:
     def __init__(self, label: str, total: int | None = None, seconds_between: float = 0.2):
         self.label, self.total, self.seconds_between = label, total, seconds_between
         self.started = time.monotonic()
-        self._drawn = -float("inf")
+        self._drawn = self.started  # what ends at once is never drawn
         self._width = 0
 
     def update(self, done: int, note: str = "") -> None:
