@@ -86,7 +86,7 @@ def test_distances_equal_their_definitions():
     torch.testing.assert_close(InnerProduct(query, database).block(0, 4), -(query @ database.T))
     tables = torch.rand(4, 3, 16, generator=generator)
     codes = torch.randint(0, 16, (9, 3), generator=generator, dtype=torch.uint8)
-    expected = [[sum(float(tables[q, m, codes[n, m]]) for m in range(3)) for n in range(9)] for q in range(4)]
+    expected = [[sum(float(tables[q, m, int(codes[n, m])]) for m in range(3)) for n in range(9)] for q in range(4)]
     torch.testing.assert_close(ADC(tables, codes).block(0, 4), torch.tensor(expected))
 
 
