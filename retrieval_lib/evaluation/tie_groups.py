@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,26 +36,34 @@ def group_levels(distances: Tensor, relevant: Tensor, levels: int) -> TieGroups:
 
 
 def group_sorted(distances: Tensor, relevant: Tensor, k: int) -> TieGroups:
-    """Groups of distances of any kind, by sorting: images are tied where their distances are equal.
+    """Groups of distances of any kind, by sorting: images are tied where their distances are equal as float32.
 
-    What lies behind the group that holds place k is lumped into one last group: nobody asks for its order.
+    Distance and relevance are packed into one integer, which sorts many times faster than an argsort. What lies
+    behind the group that holds place k is lumped into one last group: nobody asks for its order.
 
     Args:
         distances: (Q, N), none of them NaN.
         relevant: (Q, N) bool.
         k: how many places will be judged, from 1 to N.
+
+    >>> group_sorted(torch.tensor([[0.5, -1.0, 0.5, 9.0]]), torch.tensor([[True, False, False, True]]), k=2)
+    TieGroups(sizes=tensor([[1, 2, 1]]), relevant=tensor([[0, 1, 1]]))
     """
-    values, index = distances.sort(dim=1)
-    judged = int((values <= values[:, k - 1 : k]).sum(1).max())
-    values, marks = values[:, :judged], relevant.gather(1, index[:, :judged]).long()  # (Q, W)
-    starts = torch.ones_like(marks)
+    keys = (_ordered_integers(distances) << 1) | relevant  # (Q, N)
+    top = _smallest(keys, k)  # (Q, k)
+    values = top >> 1
+    starts = torch.zeros_like(values)
     starts[:, 1:] = values[:, 1:] != values[:, :-1]
-    if starts.all():
-        sizes, hits = starts, marks
-    else:
-        group = starts.cumsum(1) - 1
-        zeros = torch.zeros_like(marks)
-        sizes, hits = zeros.scatter_add(1, group, torch.ones_like(marks)), zeros.scatter_add(1, group, marks)
+    group = starts.cumsum_(1)
+    last = group[:, -1:].clone()  # the group that holds place k
+    zeros = torch.zeros(len(keys), int(last.max()) + 1, dtype=torch.int64)
+    sizes = zeros.scatter_add(1, group, torch.ones_like(group))
+    hits = zeros.scatter_add_(1, group, top & 1)
+    if k < keys.shape[1]:  # it may go on behind place k
+        value = values[:, -1:] * 2
+        more = (keys == value + 1).sum(1, keepdim=True)
+        hits.scatter_(1, last, more)
+        sizes.scatter_(1, last, more + (keys == value).sum(1, keepdim=True))
     return _with_rest(sizes, hits, relevant)
 
 
@@ -67,9 +76,29 @@ def ordered(distances: Tensor, relevant: Tensor, order: Tensor, k: int) -> TieGr
         order: (N,) int64, a permutation: the database as it is stored.
         k: how many places will be judged, from 1 to N.
     """
-    index = distances[:, order].sort(dim=1, stable=True).indices[:, :k]
-    marks = relevant.gather(1, order[index]).long()  # (Q, k)
+    place = torch.empty_like(order)
+    place[order] = torch.arange(len(order))  # where each image is stored
+    keys = _ordered_integers(distances) << 32
+    keys |= place << 1
+    keys |= relevant
+    marks = _smallest(keys, k) & 1  # (Q, k)
     return _with_rest(torch.ones_like(marks), marks, relevant)
+
+
+def _ordered_integers(distances: Tensor) -> Tensor:
+    """(Q, N) int64 in the order of the distances: the bits of a float32, the order of the negative ones reversed."""
+    if not distances.is_floating_point():
+        return distances.long()
+    bits = (distances.float() + 0.0).view(torch.int32)  # adding 0 turns -0.0 into 0.0
+    return torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits).long()
+
+
+def _smallest(keys: Tensor, k: int) -> Tensor:
+    """(Q, k): the k smallest keys of each row, rising. The keys themselves change places."""
+    array = keys.numpy()
+    if k < array.shape[1]:
+        array.partition(k - 1, axis=1)
+    return torch.from_numpy(np.sort(array[:, :k], axis=1))
 
 
 def _with_rest(sizes: Tensor, hits: Tensor, relevant: Tensor) -> TieGroups:
