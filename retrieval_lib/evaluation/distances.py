@@ -7,6 +7,8 @@ from torch import Tensor
 
 from retrieval_lib.hashing import hamming_distance
 
+CODES_AT_ONCE = 65_536  # a million codes as floats would take a whole block's memory
+
 
 class Distances(Protocol):
     """What can be judged: distances (Q, N), of which any rows can be had.
@@ -28,6 +30,12 @@ class Hamming:
     Args:
         query_bits: (Q, bits) bool.
         database_bits: (N, bits) bool.
+
+    Raises:
+        ValueError: a tensor is not bool (n, bits), or the lengths differ.
+
+    >>> Hamming(torch.tensor([[True, True]]), torch.tensor([[True, False], [True, True]])).block(0, 1)
+    tensor([[1, 0]], dtype=torch.int32)
     """
 
     def __init__(self, query_bits: Tensor, database_bits: Tensor):
@@ -38,7 +46,12 @@ class Hamming:
 
     def block(self, start: int, stop: int) -> Tensor:
         """(stop - start, N) int32."""
-        return hamming_distance(self.query_bits[start:stop], self.database_bits)
+        query = self.query_bits[start:stop]
+        distances = torch.empty(len(query), self.shape[1], dtype=torch.int32)
+        for first in range(0, self.shape[1], CODES_AT_ONCE):
+            part = slice(first, first + CODES_AT_ONCE)
+            distances[:, part] = hamming_distance(query, self.database_bits[part])
+        return distances
 
 
 class ADC:
@@ -47,6 +60,12 @@ class ADC:
     Args:
         tables: (Q, M, K) distances between the parts of each query and all codewords.
         codes: (N, M) integers, the number of each image's codeword in each codebook.
+
+    Raises:
+        ValueError: the shapes do not belong together, or a code is no codeword's number.
+
+    >>> ADC(torch.tensor([[[0.0, 1.0], [0.5, 2.0]]]), torch.tensor([[0, 0], [1, 1]])).block(0, 1)
+    tensor([[0.5000, 3.0000]])
     """
 
     levels = None
@@ -57,16 +76,19 @@ class ADC:
                 f"tables {tuple(tables.shape)} and codes {tuple(codes.shape)} do not belong together; "
                 "expected (Q, M, K) and (N, M)."
             )
-        if len(codes) and int(codes.max()) >= tables.shape[2]:
-            raise ValueError(f"A code names codeword {int(codes.max())}, but the tables have {tables.shape[2]}.")
-        self.tables, self.codes = tables, codes.long()
+        if codes.is_floating_point() or codes.dtype == torch.bool:
+            raise ValueError(f"codes are {codes.dtype}; expected integers, the numbers of codewords.")
+        for code in (int(codes.min()), int(codes.max())) if codes.numel() else ():
+            if not 0 <= code < tables.shape[2]:
+                raise ValueError(f"A code names codeword {code}, but the tables have 0 to {tables.shape[2] - 1}.")
+        self.tables, self.codes = tables, codes
         self.shape = (len(tables), len(codes))
 
     def block(self, start: int, stop: int) -> Tensor:
-        """(stop - start, N), of the tables' type."""
+        """(stop - start, N), of the tables' type; equal codes are at exactly equal distances."""
         total = self.tables.new_zeros(stop - start, self.shape[1])
         for m in range(self.codes.shape[1]):
-            total += self.tables[start:stop, m].index_select(1, self.codes[:, m])
+            total += self.tables[start:stop, m].index_select(1, self.codes[:, m].int())
         return total
 
 
@@ -76,6 +98,12 @@ class Euclidean:
     Args:
         query: (Q, D).
         database: (N, D).
+
+    Raises:
+        ValueError: the shapes do not belong together, or the types are no floats of one kind.
+
+    >>> Euclidean(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]])).block(0, 1)
+    tensor([[25.]])
     """
 
     levels = None
@@ -89,8 +117,8 @@ class Euclidean:
     def block(self, start: int, stop: int) -> Tensor:
         """(stop - start, N) of the descriptors' type, at least 0."""
         query = self.query[start:stop]
-        products = query @ self.database.T
-        return ((query**2).sum(1, keepdim=True) - 2 * products + self.squares).clamp_(min=0)
+        distances = torch.addmm(self.squares, query, self.database.T, alpha=-2)
+        return distances.add_((query**2).sum(1, keepdim=True)).clamp_(min=0)
 
 
 class InnerProduct:
@@ -99,6 +127,12 @@ class InnerProduct:
     Args:
         query: (Q, D).
         database: (N, D).
+
+    Raises:
+        ValueError: the shapes do not belong together, or the types are no floats of one kind.
+
+    >>> InnerProduct(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0], [1.0, 0.0]])).block(0, 1)
+    tensor([[-11.,  -1.]])
     """
 
     levels = None
@@ -110,7 +144,7 @@ class InnerProduct:
 
     def block(self, start: int, stop: int) -> Tensor:
         """(stop - start, N) of the descriptors' type."""
-        return -(self.query[start:stop] @ self.database.T)
+        return (self.query[start:stop] @ self.database.T).neg_()
 
 
 def _check_descriptors(query: Tensor, database: Tensor) -> None:
@@ -119,6 +153,8 @@ def _check_descriptors(query: Tensor, database: Tensor) -> None:
             f"query {tuple(query.shape)} and database {tuple(database.shape)} do not belong together; "
             "expected (Q, D) and (N, D)."
         )
+    if not query.is_floating_point() or query.dtype != database.dtype:
+        raise ValueError(f"query is {query.dtype} and database {database.dtype}; expected floats of one kind.")
 
 
 def check_finite(block: Tensor) -> Tensor:

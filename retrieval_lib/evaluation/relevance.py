@@ -1,5 +1,6 @@
 """Which database images are relevant to which queries."""
 
+import torch
 from torch import Tensor
 
 
@@ -12,13 +13,20 @@ class Relevance:
 
     Raises:
         ValueError: the two are of different kinds, or the database is empty.
+
+    >>> Relevance(torch.tensor([1]), torch.tensor([0, 1, 1])).block(0, 1)
+    tensor([[False,  True,  True]])
+    >>> Relevance(torch.tensor([[True, True]]), torch.tensor([[True, False], [False, False]])).block(0, 1)
+    tensor([[ True, False]])
     """
 
     def __init__(self, query_labels: Tensor, database_labels: Tensor):
-        if query_labels.ndim != database_labels.ndim or query_labels.ndim not in (1, 2):
+        kinds = {_kind(query_labels), _kind(database_labels)}
+        if len(kinds) != 1 or kinds == {None}:
             raise ValueError(
-                f"query_labels has shape {tuple(query_labels.shape)} and database_labels "
-                f"{tuple(database_labels.shape)}; both must be (n,) class numbers or (n, L) bool."
+                f"query_labels are {query_labels.dtype} {tuple(query_labels.shape)} and database_labels "
+                f"{database_labels.dtype} {tuple(database_labels.shape)}; both must be (n,) class numbers (integers) "
+                "or (n, L) bool."
             )
         if query_labels.ndim == 2 and query_labels.shape[1] != database_labels.shape[1]:
             raise ValueError(
@@ -36,3 +44,10 @@ class Relevance:
         if some.ndim == 1:
             return some.unsqueeze(1) == self.database_labels
         return (some.float() @ self.database_labels.float().T) > 0
+
+
+def _kind(labels: Tensor) -> str | None:
+    whole = not labels.is_floating_point() and not labels.is_complex() and labels.dtype != torch.bool
+    if labels.ndim == 1 and whole:
+        return "classes"
+    return "several labels" if labels.ndim == 2 and labels.dtype == torch.bool else None

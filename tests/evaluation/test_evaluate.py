@@ -14,7 +14,7 @@ from retrieval_lib.evaluation import (
     paired_difference,
     precision_recall_curve,
 )
-from retrieval_lib.evaluation.evaluate import BYTES_A_DISTANCE, MEMORY, block_size
+from retrieval_lib.evaluation.evaluate import BYTES_COUNTED, BYTES_JUDGED, BYTES_SORTED, MEMORY, block_size
 
 
 @pytest.fixture
@@ -27,12 +27,17 @@ def search():
 def test_memory_changes_the_blocks_and_nothing_else(search):
     one_at_a_time, at_once = (evaluate(*search, k=50, memory=m) for m in (1, MEMORY))
     torch.testing.assert_close(one_at_a_time.average_precision, at_once.average_precision)
-    assert block_size(400, 1) == 1
+    assert one_at_a_time.mean_average_precision == pytest.approx(at_once.mean_average_precision, abs=1e-12)
+    assert (one_at_a_time.precision, one_at_a_time.recall) == pytest.approx((at_once.precision, at_once.recall))
+    assert block_size(400, 50, False, 1) == 1
+    assert block_size(400, 50, False, MEMORY) > 30
 
 
 def test_a_million_images_stay_within_the_budget():
-    assert block_size(1_000_000, MEMORY) * 1_000_000 * BYTES_A_DISTANCE <= MEMORY
-    assert block_size(1_000_000, MEMORY) >= 1
+    million = 1_000_000
+    counted, whole = block_size(million, 1000, True, MEMORY), block_size(million, million, False, MEMORY)
+    assert 10 < counted <= MEMORY / (million * BYTES_COUNTED)
+    assert 1 <= whole <= MEMORY / (million * (BYTES_SORTED + BYTES_JUDGED))
 
 
 def test_precision_and_recall_at_k_by_a_loop(search):
@@ -41,8 +46,8 @@ def test_precision_and_recall_at_k_by_a_loop(search):
     ranking = distances.block(0, 30).argsort(1)[:, :20]
     marks = relevance.block(0, 30)
     found = torch.stack([marks[i, ranking[i]].sum() for i in range(30)])
-    torch.testing.assert_close(scores.precision, found.double() / 20)
-    torch.testing.assert_close(scores.recall, found.double() / marks.sum(1))
+    assert scores.precision == pytest.approx((found / 20).double().mean().item())
+    assert scores.recall == pytest.approx((found.double() / marks.sum(1)).mean().item())
 
 
 def test_curve_begins_at_the_first_place_and_ends_with_everything(search):
@@ -54,7 +59,8 @@ def test_curve_begins_at_the_first_place_and_ends_with_everything(search):
     assert precision[-1].item() == pytest.approx(share)
     at = int((k == k[5]).nonzero())
     scores = evaluate(distances, relevance, k=int(k[5]))
-    assert precision[at].item() == pytest.approx(scores.precision.mean().item())
+    assert precision[at].item() == pytest.approx(scores.precision)
+    assert recall[at].item() == pytest.approx(scores.recall)
     assert (recall[1:] >= recall[:-1] - 1e-12).all()
 
 
@@ -68,7 +74,13 @@ def test_queries_without_a_hit_count_as_zero_or_are_left_out_by_name():
     relevance = Relevance(torch.tensor([0, 9]), torch.tensor([0, 1]))
     assert evaluate(distances, relevance, k=2).mean_average_precision == pytest.approx(0.5)
     left_out = evaluate(distances, relevance, k=2, queries_without_hit="left out")
-    assert left_out.mean_average_precision == pytest.approx(1.0) and len(left_out.average_precision) == 1
+    assert left_out.mean_average_precision == pytest.approx(1.0) and left_out.left_out == 1
+    assert left_out.average_precision.tolist() == [1.0, 0.0]
+    assert left_out.precision == pytest.approx(0.25) and left_out.recall == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="none is left"):
+        evaluate(
+            distances, Relevance(torch.tensor([8, 9]), torch.tensor([0, 1])), k=2, queries_without_hit="left out"
+        )
 
 
 def test_all_relevant_caps_the_score_where_k_is_small():
@@ -91,8 +103,8 @@ def test_distances_equal_their_definitions():
 
 
 def test_the_score_says_what_it_is(search):
-    text = str(evaluate(*search, k=5, divisor="min(k, R)", ties="seeded"))
-    assert "mAP@5" in text and "min(k, R)" in text and "seeded" in text
+    text = str(evaluate(*search, k=5, divisor="min(k, R)", ties="seeded", seed=3, queries_without_hit="left out"))
+    assert "mAP@5" in text and "min(k, R)" in text and "seeded: one order, seed 3" in text and "left out" in text
 
 
 @pytest.mark.parametrize(
@@ -125,8 +137,19 @@ def test_bad_input_is_named(search):
         )
     with pytest.raises(ValueError, match="expected bool"):
         Hamming(torch.zeros(2, 8), torch.zeros(2, 8))
-    with pytest.raises(ValueError, match="names codeword 20"):
-        ADC(torch.zeros(1, 2, 16), torch.full((3, 2), 20))
+    for code in (20, -1):
+        with pytest.raises(ValueError, match=f"names codeword {code}"):
+            ADC(torch.zeros(1, 2, 16), torch.full((3, 2), code))
+    with pytest.raises(ValueError, match="expected integers"):
+        ADC(torch.zeros(1, 2, 16), torch.zeros(3, 2))
+    with pytest.raises(ValueError, match="floats of one kind"):
+        Euclidean(torch.zeros(2, 3), torch.zeros(2, 3).double())
+    with pytest.raises(ValueError, match="class numbers"):
+        Relevance(torch.arange(3), torch.zeros(3))
+    with pytest.raises(ValueError, match="class numbers"):
+        Relevance(torch.zeros(3, 2).bool(), torch.zeros(3, 2).long())
+    with pytest.raises(ValueError, match="points=1"):
+        precision_recall_curve(distances, relevance, points=1)
     with pytest.raises(ValueError, match="do not belong together"):
         Euclidean(torch.zeros(2, 3), torch.zeros(2, 4))
 
