@@ -5,7 +5,7 @@ import itertools
 import matplotlib as mpl
 import numpy as np
 import pytest
-from helpers import contrast
+from figure_checks import contrast
 from matplotlib import font_manager
 from matplotlib.colors import to_rgb
 

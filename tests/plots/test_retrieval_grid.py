@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import smallest_text_on_a_phone, texts
+from figure_checks import smallest_text_on_a_phone, texts
 from matplotlib.colors import to_hex
 
 from retrieval_lib.plots import retrieval_grid
