@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+IMAGES_AT_ONCE = 65_536
+
 
 class Relevance:
     """An image is relevant to a query if they share a label.
@@ -43,7 +45,8 @@ class Relevance:
         some = self.query_labels[start:stop]
         if some.ndim == 1:
             return some.unsqueeze(1) == self.database_labels
-        return (some.float() @ self.database_labels.float().T) > 0
+        parts = self.database_labels.split(IMAGES_AT_ONCE)  # as floats they take four times their memory
+        return torch.cat([some.float() @ part.float().T > 0 for part in parts], 1)
 
 
 def _kind(labels: Tensor) -> str | None:
