@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from retrieval_lib.backbones import EfficientNetLite0, fast_autocast, load_backbone
-from retrieval_lib.data.choose import choose
+from retrieval_lib.data import choose
 
 REPEATS = 5
 

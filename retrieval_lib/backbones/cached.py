@@ -13,8 +13,7 @@ from torch import Tensor
 
 from retrieval_lib.backbones.base import Backbone
 from retrieval_lib.backbones.features import Features
-from retrieval_lib.data.cache import cache_folder
-from retrieval_lib.data.images import ImageSet
+from retrieval_lib.data import ImageSet, cache_folder
 from retrieval_lib.files import write_whole
 from retrieval_lib.progress import ProgressLine
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from retrieval_lib.data.images import ImageSet
+from retrieval_lib.data import ImageSet
 
 # EfficientNet-lite0 in float32 on two idle cores: 1,280 images/s at 64 px, 600 at 96, 300 at 128, 130 at 160, 55 at
 # 224. Constants below all of these, so that the subset is the same on every machine and a slower one ends in time.

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from retrieval_lib.backbones import Features, feature_subset, within
-from retrieval_lib.data.images import ImageSet
+from retrieval_lib.data import ImageSet
 
 
 def image_set(labels, part):

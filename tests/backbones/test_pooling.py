@@ -77,6 +77,4 @@ def test_regional_pool_equals_a_loop_over_regions(features):
 
 def test_one_region_is_the_normalised_maximum(features):
     square = features[:, :, :3]
-    torch.testing.assert_close(
-        regional_pool(square, levels=1), torch.nn.functional.normalize(max_pool(square), dim=1)
-    )
+    torch.testing.assert_close(regional_pool(square, levels=1), torch.nn.functional.normalize(max_pool(square), dim=1))
