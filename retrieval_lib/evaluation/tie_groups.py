@@ -49,16 +49,16 @@ def group_sorted(distances: Tensor, relevant: Tensor, k: int) -> TieGroups:
     >>> group_sorted(torch.tensor([[0.5, -1.0, 0.5, 9.0]]), torch.tensor([[True, False, False, True]]), k=2)
     TieGroups(sizes=tensor([[1, 2, 1]]), relevant=tensor([[0, 1, 1]]))
     """
-    keys = (_ordered_integers(distances) << 1) | relevant  # (Q, N)
+    keys = _ordered_integers(distances).mul_(2).add_(relevant)  # (Q, N)
     top = _smallest(keys, k)  # (Q, k)
     values = top >> 1
-    starts = torch.zeros_like(values)
-    starts[:, 1:] = values[:, 1:] != values[:, :-1]
-    group = starts.cumsum_(1)
+    group = torch.zeros_like(values)
+    torch.cumsum(values[:, 1:] != values[:, :-1], 1, out=group[:, 1:])
     last = group[:, -1:].clone()  # the group that holds place k
-    zeros = torch.zeros(len(keys), int(last.max()) + 1, dtype=torch.int64)
-    sizes = zeros.scatter_add(1, group, torch.ones_like(group))
-    hits = zeros.scatter_add_(1, group, top & 1)
+    width = int(last.max()) + 1
+    cells = group.mul_(2).add_(top & 1).add_(torch.arange(len(keys)).unsqueeze(1) * (2 * width))
+    counts = torch.bincount(cells.flatten(), minlength=2 * width * len(keys)).view(-1, width, 2)
+    sizes, hits = counts.sum(2), counts[:, :, 1].clone()
     if k < keys.shape[1]:  # it may go on behind place k
         value = values[:, -1:] * 2
         more = (keys == value + 1).sum(1, keepdim=True)
@@ -78,7 +78,7 @@ def ordered(distances: Tensor, relevant: Tensor, order: Tensor, k: int) -> TieGr
     """
     place = torch.empty_like(order)
     place[order] = torch.arange(len(order))  # where each image is stored
-    keys = _ordered_integers(distances) << 32
+    keys = _ordered_integers(distances).mul_(2**32)
     keys |= place << 1
     keys |= relevant
     marks = _smallest(keys, k) & 1  # (Q, k)
@@ -88,9 +88,10 @@ def ordered(distances: Tensor, relevant: Tensor, order: Tensor, k: int) -> TieGr
 def _ordered_integers(distances: Tensor) -> Tensor:
     """(Q, N) int64 in the order of the distances: the bits of a float32, the order of the negative ones reversed."""
     if not distances.is_floating_point():
-        return distances.long()
-    bits = (distances.float() + 0.0).view(torch.int32)  # adding 0 turns -0.0 into 0.0
-    return torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits).long()
+        return distances.to(torch.int64, copy=True)  # the caller works in place
+    bits = (distances.float() + 0.0).view(torch.int32)  # a copy; adding 0 turns -0.0 into 0.0
+    bits ^= (bits >> 31) & 0x7FFFFFFF  # the shift is -1 for negative numbers, 0 for others
+    return bits.long()
 
 
 def _smallest(keys: Tensor, k: int) -> Tensor:

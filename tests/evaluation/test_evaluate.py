@@ -78,9 +78,7 @@ def test_queries_without_a_hit_count_as_zero_or_are_left_out_by_name():
     assert left_out.average_precision.tolist() == [1.0, 0.0]
     assert left_out.precision == pytest.approx(0.25) and left_out.recall == pytest.approx(0.5)
     with pytest.raises(ValueError, match="none is left"):
-        evaluate(
-            distances, Relevance(torch.tensor([8, 9]), torch.tensor([0, 1])), k=2, queries_without_hit="left out"
-        )
+        evaluate(distances, Relevance(torch.tensor([8, 9]), torch.tensor([0, 1])), k=2, queries_without_hit="left out")
 
 
 def test_all_relevant_caps_the_score_where_k_is_small():
