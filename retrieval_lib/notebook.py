@@ -64,3 +64,15 @@ def _about(split: Split) -> str:
 def result(text: str) -> None:
     """Display a sentence that was made from the values at hand, so that text and numbers cannot disagree."""
     display(Markdown(text))
+
+
+def table(rows: list[dict]) -> None:
+    """Display a table: a dictionary of texts and numbers for each row, all with the same keys.
+
+    Raises:
+        ValueError: there are no rows, or their keys differ.
+    """
+    if not rows or any(list(row) != list(rows[0]) for row in rows):
+        raise ValueError("A table needs rows that all have the same keys, in the same order.")
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *([str(v) for v in row.values()] for row in rows)]
+    display(Markdown("\n".join("| " + " | ".join(line) + " |" for line in lines)))

@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 from execute import executed_folder
 from notebooks import ROOT, chapters
+from tidy_pages import tidy_pages
 
 STRICT = ("-W", "--keep-going", "-n")
 
@@ -70,14 +71,18 @@ def build(which: str, root: Path, strict: bool = False, cold: bool = False) -> P
     folder = stage(which, root)
     if cold:
         shutil.rmtree(folder / "_build", ignore_errors=True)
-    command = [sys.executable, "-m", "jupyter_book.cli.main", "build", str(folder), *(STRICT if strict else ())]
+    command = [str(Path(sys.executable).parent / "jupyter-book"), "build", str(folder), *(STRICT if strict else ())]
     log = root / "_build" / f"{which}.log"
     with log.open("w") as file:
         done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
     if done.returncode:
         print("\n".join(log.read_text(errors="replace").splitlines()[-40:]))
         raise SystemExit(f"The book was not built; the whole log is {log}.")
-    return folder / "_build" / "html" / "index.html"
+    page = folder / "_build" / "html" / "index.html"
+    if not page.is_file():
+        raise SystemExit(f"Jupyter Book ended without a first page; its log is {log}.")
+    tidy_pages(page.parent)
+    return page
 
 
 def main() -> None:

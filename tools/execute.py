@@ -50,7 +50,11 @@ def run(notebook, folder: Path, environment: dict[str, str]) -> None:
         ChapterFailed: a cell raised an error or wrote to standard error.
     """
     client = NotebookClient(
-        notebook, timeout=CELL_SECONDS, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook,
+        timeout=CELL_SECONDS,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        extra_arguments=["--IPKernelApp.log_level=40"],  # it warns of connections on this machine, on our screen
     )
     before = os.environ.copy()
     os.environ.update(environment)

@@ -22,10 +22,7 @@
 # %%
 #| tags: set-up
 import matplotlib.pyplot as plt
-import pandas as pd
 import torch
-
-from IPython.display import display
 
 from retrieval_lib import notebook
 from retrieval_lib.data import choose, make_split, protocol_for
@@ -207,7 +204,7 @@ for name, values in precisions.items():
             "minus average": "–" if name == "average" else f"{gain.mean:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})",
         }
     )
-pd.DataFrame(rows).set_index("descriptor")
+notebook.table(rows)
 
 # %%
 #| tags: hide-input
@@ -684,16 +681,21 @@ random_codes = torch.randint(0, 256, (count, 8), dtype=torch.uint8, generator=to
 binary_index = faiss.IndexBinaryFlat(64)
 binary_index.add(random_codes)
 code_seconds = seconds_of(lambda: binary_index.search(random_codes[:1], 100))
-costs = pd.DataFrame(
-    {
-        "bytes an image": [4 * dimension, 8],
-        "gigabytes for a billion": [4.0 * dimension, 8.0],
-        "milliseconds a query": [1e3 * measured[count], 1e3 * code_seconds],
-        "seconds a query at a billion": [1e9 * measured[count] / count, 1e9 * code_seconds / count],
-    },
-    index=[f"{dimension} floats", "64 bits"],
-).round(2)
-costs
+notebook.table(
+    [
+        {
+            "what is kept": name,
+            "bytes an image": size,
+            "gigabytes for a billion": size,
+            "milliseconds a query": f"{1e3 * seconds:.3f}",
+            "seconds a query at a billion": f"{1e9 * seconds / count:.2f}",
+        }
+        for name, size, seconds in (
+            (f"{dimension} floats", 4 * dimension, measured[count]),
+            ("64 bits", 8, code_seconds),
+        )
+    ]
+)
 
 # %%
 #| tags: hide-input
@@ -797,7 +799,7 @@ for bits in (16, 32, 64, 128):
             "queries that find none": f"{float((distances > 2).all(1).float().mean()):.0%}",
         }
     )
-display(pd.DataFrame(table).set_index("bits"))
+notebook.table(table)
 notebook.result(
     "The number of buckets grows with the square of the length, and there is less and less in them. Hash tables suit short "
     "codes; long codes are scanned, or searched through tables of their parts."

@@ -1,0 +1,103 @@
+"""Every page of the book in a real browser."""
+
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.pages.conftest import built_pages
+from tests.pages.page_checks import dead_links, images_without_words, raw_formulas, wider_than_screen
+
+pytestmark = pytest.mark.browser
+
+PAGES = sorted(p.relative_to(built_pages()).as_posix() for p in built_pages().glob("book/*.html"))
+
+# Rules of axe that the theme breaks in places that are not ours to write; everything else must hold everywhere.
+NOT_OURS = {"landmark-unique", "landmark-no-duplicate-banner", "landmark-banner-is-top-level"}
+
+
+def test_there_are_pages():
+    assert "book/index.html" in PAGES and "book/hashing_basics.html" in PAGES
+
+
+@pytest.mark.parametrize("how", ["http", "file"])
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_whole_without_a_network(visit, address_of, name, how):
+    page, outside, errors = visit(address_of(name, how))
+    assert outside == []
+    assert errors == []
+    assert raw_formulas(page) == []
+    assert images_without_words(page) == []
+    assert dead_links(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_accessible(visit, address_of, name, theme):
+    page, _, _ = visit(address_of(name, "http"), theme=theme)
+    assert page.evaluate("document.documentElement.dataset.theme") == theme
+    violations = [v for v in Axe().run(page).response["violations"] if v["id"] not in NOT_OURS]
+    told = [f"{v['id']} ({v['impact']}): {v['nodes'][0]['html'][:160]} … {len(v['nodes'])} places" for v in violations]
+    assert told == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_fits_a_phone(visit, address_of, name):
+    page, _, _ = visit(address_of(name, "http"), width=390)
+    assert wider_than_screen(page) <= 0
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_between_pages_arrive(html, visit, address_of, name):
+    page, _, _ = visit(address_of(name, "http"))
+    base = address_of(name, "http")
+    missing = []
+    for href in page.evaluate("[...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href'))"):
+        target, fragment = urldefrag(urljoin(base, href))
+        if urlsplit(target).netloc != urlsplit(base).netloc:
+            continue
+        path = html / unquote(urlsplit(target).path).lstrip("/")
+        if not path.exists():
+            missing.append(href)
+        elif fragment and path.suffix == ".html" and f'id="{unquote(fragment)}"' not in path.read_text():
+            missing.append(href)
+    assert missing == []
+
+
+def test_the_keyboard_reaches_everything_and_is_seen(visit, address_of):
+    page, _, _ = visit(address_of("book/hashing_basics.html", "http"))
+    reached = []
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("""() => { const e = document.activeElement, s = getComputedStyle(e);
+            return {where: e.closest('.bd-sidebar-primary') ? 'navigation' : e.closest('article') ? 'content'
+                           : e.closest('.bd-header-article') ? 'header' : 'other',
+                    seen: s.outlineStyle !== 'none' || s.boxShadow !== 'none' || e.tagName === 'BODY',
+                    what: e.outerHTML.slice(0, 90)}; }"""))
+    assert {"navigation", "content", "header"} <= {r["where"] for r in reached}
+    assert [r["what"] for r in reached if not r["seen"]] == []
+
+
+def test_figures_keep_their_light_ground_on_a_dark_page(visit, address_of):
+    page, _, _ = visit(address_of("book/hashing_basics.html", "http"), theme="dark")
+    filters = page.evaluate("[...document.querySelectorAll('article .cell_output img')].map(i => getComputedStyle(i).filter)")
+    assert len(filters) >= 5 and set(filters) == {"none"}
+
+
+def test_a_formula_left_raw_is_found(visit, tmp_path):
+    (tmp_path / "raw.html").write_text("<main><p>so \\(x^2\\) stays</p><span class='math'>x</span></main>")
+    page, _, _ = visit((tmp_path / "raw.html").as_uri())
+    assert len(raw_formulas(page)) == 2
+
+
+def test_a_request_to_outside_is_found(visit, tmp_path):
+    (tmp_path / "out.html").write_text("<main><img src='https://example.org/badge.png' alt='a badge from outside'></main>")
+    _, outside, _ = visit((tmp_path / "out.html").as_uri())
+    assert outside == ["https://example.org/badge.png"]
+
+
+def test_a_missing_alt_text_and_a_wide_page_are_found(visit, tmp_path):
+    pixel = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs="
+    (tmp_path / "p.html").write_text(f"<main><img src='{pixel}'><div style='width:3000px'>x</div><a href='#no'>y</a></main>")
+    page, _, _ = visit((tmp_path / "p.html").as_uri(), width=390)
+    assert len(images_without_words(page)) == 1 and wider_than_screen(page) > 2000 and dead_links(page) == ["no"]
