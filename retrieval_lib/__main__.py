@@ -1,32 +1,105 @@
 """The library's commands: `python -m retrieval_lib data | record | verify`."""
 
 import argparse
+import difflib
 import json
 import sys
 
 from retrieval_lib.data import describe_downloads, prepare
+from retrieval_lib.experiments import GRIDS, list_grids, record_grid, verify
+
+STOPPED = 130  # the exit code of a program that was stopped with Ctrl-C
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    told = _parser().parse_args(arguments)
+    try:
+        return told.run(told)
+    except KeyboardInterrupt:
+        print("\nStopped. What was done is kept; the same command goes on from here.")
+        return STOPPED
+    except (ValueError, OSError) as error:
+        print(f"python -m retrieval_lib {told.command}: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m retrieval_lib", description="Commands of the retrieval library.")
     commands = parser.add_subparsers(dest="command", required=True)
+
     data = commands.add_parser("data", help="fetch and decode the book's images, sizes told first")
     data.add_argument("--json", action="store_true", help="end with one line of JSON that describes them")
-    told = parser.parse_args(arguments)
-    return _data(told.json)
+    data.set_defaults(run=_data)
+
+    record = commands.add_parser(
+        "record",
+        help="run a recorded experiment; without a name, list them",
+        description="Run the cells of an experiment that are not recorded yet, and add each to results/NAME.jsonl. "
+        "It can be stopped with Ctrl-C at any time, and goes on when it is called again. "
+        "The environment variable RETRIEVAL_PROFILE says how much is run (quick, book or full).",
+    )
+    record.add_argument("name", nargs="?", help="the experiment; leave it out to list all, with the time they take")
+    record.set_defaults(run=_record)
+
+    check = commands.add_parser(
+        "verify",
+        help="evaluate the shipped checkpoints again, and re-run a cell of each recorded experiment",
+        description="Evaluate every shipped checkpoint again, and run one cell of each recorded experiment from the "
+        "data: the one that took the least time. The exit code is 1 where a value differs by more than the recorded "
+        "spread: for trained cells half the width of the 95 %% t-interval of the mean over seeds, else half a unit of "
+        "the third decimal.",
+    )
+    check.add_argument("--grid", metavar="NAME", help="only this experiment")
+    which = check.add_mutually_exclusive_group()
+    which.add_argument(
+        "--cell", metavar="LABEL", help="run this cell (with --grid); a wrong label lists the right ones"
+    )
+    which.add_argument("--all", action="store_true", help="run every recorded cell")
+    check.add_argument("--strict", action="store_true", help="exit code 1 also where something could not be verified")
+    check.set_defaults(run=_verify)
+    return parser
 
 
-def _data(as_json: bool) -> int:
+def _data(told: argparse.Namespace) -> int:
     for line in describe_downloads():
         print(f"To download, if its server can be reached: {line}")
     prepared = prepare()
-    if as_json:
+    if told.json:
         print(json.dumps(prepared))
         return 0
     for kind, about in prepared.items():
         print(f"{kind}: {about['name']}, {about['count']:,} images, {about['source']}\n  {about['reason']}")
     return 0
+
+
+def _record(told: argparse.Namespace) -> int:
+    if told.name is None:
+        list_grids(GRIDS.values())
+        return 0
+    if told.name not in GRIDS:
+        near = difflib.get_close_matches(told.name, GRIDS, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"there is no experiment {told.name!r}; there are: {', '.join(GRIDS)}.{hint}")
+    done = record_grid(GRIDS[told.name])
+    print(f"{told.name}: {done} cells were recorded." if done else f"{told.name}: nothing was left to record.")
+    return 0
+
+
+def _verify(told: argparse.Namespace) -> int:
+    if told.cell is not None and told.grid is None:
+        raise ValueError("--cell needs --grid, the experiment that the cell is of.")
+    report = verify(GRIDS, told.grid, told.cell, told.all)
+    if not (report.agreed or report.failed or report.unverified):
+        print("Nothing is recorded yet, so there is nothing to verify.")
+        return 1 if told.strict else 0
+    print(
+        f"{report.agreed} runs and checkpoints agree with their records, {len(report.failed)} differ, "
+        f"{len(report.unverified)} could not be verified here."
+    )
+    for line in (*report.failed, *report.unverified):
+        print(f"- {line}")
+    return 1 if report.failed or (told.strict and report.unverified) else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,177 @@
+"""Are the records still true? Run some of them again from the data, and evaluate every checkpoint."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from retrieval_lib.data import KNOWN, ImageSet, load
+from retrieval_lib.evaluation import mean_interval
+from retrieval_lib.experiments.grid import Grid, Job
+from retrieval_lib.experiments.record import ROUNDING, differences, plan, run_job
+from retrieval_lib.experiments.records import Record, read_records
+from retrieval_lib.files import sha256_of_file
+from retrieval_lib.paths import checkpoints_folder, results_folder
+from retrieval_lib.progress import format_seconds
+
+FEWEST_SEEDS = 3  # two values say too little about their spread
+NO_SUCH_CELL = "the grid has no such cell any more, or its split is drawn otherwise; record it again"
+
+
+@dataclass
+class Report:
+    """What was found.
+
+    Attributes:
+        agreed: how many runs and checkpoints gave the recorded values.
+        failed: what differs, or cannot be right.
+        unverified: what could not be judged here, and why.
+    """
+
+    agreed: int = 0
+    failed: list[str] = field(default_factory=list)
+    unverified: list[str] = field(default_factory=list)
+
+    def judge(self, what: str, told: Sequence[str]) -> None:
+        """Count a run or a checkpoint, and say how it went."""
+        if told:
+            self.failed.append(f"{what}: {'; '.join(told)}")
+            print(f"  DIFFERS  {self.failed[-1]}", flush=True)
+        else:
+            self.agreed += 1
+            print(f"  agrees   {what}", flush=True)
+
+    def skip(self, what: str) -> None:
+        """Say what could not be judged."""
+        self.unverified.append(what)
+        print(f"  NOT VERIFIED  {what}", flush=True)
+
+
+def verify(
+    grids: Mapping[str, Grid], only: str | None = None, label: str | None = None, all_cells: bool = False
+) -> Report:
+    """Run recorded cells again, and evaluate every checkpoint from its file.
+
+    Of each recorded grid the cell that took the least time is run, for each set of images that it was recorded on.
+
+    Args:
+        grids: all grids by name.
+        only: one grid to verify; None for all.
+        label: the cell to run, as `Cell.label` names it, instead of the one that took the least time.
+        all_cells: run every recorded cell.
+
+    Raises:
+        ValueError: a file of records is damaged, there are no records of `only`, or no cell has this label.
+    """
+    report = Report()
+    files = {path.stem: path for path in sorted(results_folder().glob("*.jsonl"))}
+    if only is not None and only not in files:
+        raise ValueError(f"Nothing is recorded of {only!r}; recorded are: {', '.join(files) or 'no grids'}.")
+    shipped = {path.name for path in checkpoints_folder().glob("*.safetensors")}
+    for name, path in files.items():
+        records = read_records(path)
+        shipped -= {record.cell.checkpoint for record in records}
+        if only not in (None, name):
+            continue
+        print(f"{name}: {len(records)} records")
+        if name not in grids:
+            report.judge(path.name, ["there is no grid of this name, so nobody can run it again"])
+            continue
+        if label is not None and label not in {record.cell.label for record in records}:
+            known = "\n  ".join(record.cell.label for record in records)
+            raise ValueError(f"{name} has no record of {label!r}; recorded are:\n  {known}")
+        for group in _by_images(records):
+            _verify_group(grids[name], group, report, label, all_cells)
+    for orphan in sorted(shipped) if only is None else ():
+        report.judge(f"checkpoints/{orphan}", ["no record says what it should give"])
+    return report
+
+
+def _by_images(records: Sequence[Record]) -> list[list[Record]]:
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.content_hash, []).append(record)
+    return list(groups.values())
+
+
+def _verify_group(grid: Grid, records: list[Record], report: Report, label: str | None, all_cells: bool) -> None:
+    first = records[0]
+    try:
+        images = _images_of(first)
+    except (LookupError, FileNotFoundError) as error:
+        report.skip(f"{grid.name}: {len(records)} records on {first.dataset}, {first.source}. {error}")
+        return
+    spread, jobs = _spreads(grid, records), _jobs(grid, records, images)
+    for record in records:
+        if record.cell.checkpoint is not None:
+            report.judge(
+                f"checkpoint {record.cell.checkpoint}", _checkpoint_differences(grid, record, jobs.get(record.key))
+            )
+    wanted = [record for record in records if label in (None, record.cell.label)]
+    if wanted and not all_cells:
+        wanted = [min(wanted, key=lambda record: record.seconds)]
+    for record in wanted:
+        print(f"  running  {record.cell.label}: took {format_seconds(record.seconds)} on {record.device}", flush=True)
+        report.judge(record.cell.label, _run_differences(grid, record, jobs.get(record.key), spread[record.key]))
+
+
+def _images_of(record: Record) -> ImageSet:
+    if record.dataset not in KNOWN:
+        raise LookupError("These images are somebody's own folder.")
+    images = load(record.dataset)
+    if images.content_hash != record.content_hash:
+        raise LookupError(f"Here {record.dataset} is another copy ({images.source}), with other pixels.")
+    return images
+
+
+def _spreads(grid: Grid, records: Sequence[Record]) -> dict[str, dict[str, float]]:
+    """For each record's key and each of its values, by how much a new run may differ.
+
+    That is half the width of the 95 % t-interval of the mean over the seeds of the same variant; but only rounding
+    (half a unit of the third decimal) where the grid is repeatable, or where there are fewer than three seeds.
+    """
+    variants: dict[str, list[Record]] = {}
+    for record in records:
+        variants.setdefault(replace(record.cell, seed=0, split_seed=0).key("", record.profile), []).append(record)
+    spreads = {}
+    for alike in variants.values():
+        for record in alike:
+            spreads[record.key] = {}
+            for name in (value.name for value in record.values):
+                values = [v.value for other in alike for v in other.values if v.name == name]
+                wide = not grid.repeatable and len(values) >= FEWEST_SEEDS
+                interval = mean_interval(values) if wide else None
+                half = (interval.high - interval.low) / 2 if interval else 0.0
+                spreads[record.key][name] = max(ROUNDING, half)
+    return spreads
+
+
+def _jobs(grid: Grid, records: Sequence[Record], images: ImageSet) -> dict[str, Job]:
+    """The grid's cells as they are today, by key, under each profile that was recorded."""
+    return {
+        cell.key(split.hash, profile): Job(cell, images, split, profile)
+        for profile in {record.profile for record in records}
+        for cell, split in plan(grid, images, profile)
+    }
+
+
+def _checkpoint_differences(grid: Grid, record: Record, job: Job | None) -> list[str]:
+    """Only rounding is allowed: nothing is drawn when weights are evaluated."""
+    path = checkpoints_folder() / record.cell.checkpoint
+    if not path.is_file():
+        return ["the file is missing"]
+    if sha256_of_file(path) != record.checkpoint_sha256:
+        return ["the file is not the one that was recorded (its SHA-256 differs)"]
+    if job is None:
+        return [NO_SUCH_CELL]
+    found = grid.evaluate_checkpoint(job, path)
+    return differences(record.values, found, dict.fromkeys((value.name for value in record.values), ROUNDING))
+
+
+def _run_differences(grid: Grid, record: Record, job: Job | None, allowed: dict[str, float]) -> list[str]:
+    if job is None:
+        return [NO_SUCH_CELL]
+    with TemporaryDirectory() as folder:  # the shipped weights stay as they are
+        weights = Path(folder) / "weights.safetensors" if job.cell.checkpoint is not None else None
+        found = run_job(grid, replace(job, weights=weights))
+    return differences(record.values, found.values, allowed)
