@@ -11,7 +11,7 @@ from pathlib import Path
 UNWANTED = re.compile(
     r'<link rel="preload" as="font"[^>]*>\n?'
     r'|<link rel="stylesheet"[^>]*sphinx-thebe\.css[^>]*>\n?'
-    r'|<script[^>]*sphinx-thebe\.js[^>]*></script>\n?'
+    r"|<script[^>]*sphinx-thebe\.js[^>]*></script>\n?"
     r"|<script>const THEBE_JS_URL.*?</script>\n?"
     r'|<script type="text/x-thebe-config">.*?</script>\n?'
     r"|<script>kernelName = .*?</script>\n?",

@@ -14,7 +14,7 @@ from retrieval_lib.data.places import data_folder, in_data_folder, read_arrays, 
 from retrieval_lib.progress import progress
 
 JPEG_COPY = "cifar10_jpegbytes.npz"
-ARRAYS = tuple(f"{kind}_{part}" for kind in ("jpeg", "off", "y") for part in ("train", "test")) + ("names",)
+ARRAYS = (*(f"{kind}_{part}" for kind in ("jpeg", "off", "y") for part in ("train", "test")), "names")
 
 
 def in_folder() -> ImageSet | None:

@@ -13,8 +13,12 @@ def raw_formulas(page: Page) -> list[str]:
     """Formula source that a reader would see as text."""
     text = page.evaluate(VISIBLE_TEXT)
     marks = ("\\(", "\\[", "$$", "\\frac", "\\sum", "\\mathrm", "\\lVert")
-    found = [f"{mark} in …{text[max(0, text.index(mark) - 30) : text.index(mark) + 40]}…" for mark in marks if mark in text]
-    waiting = page.evaluate("[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container')).length")
+    found = [
+        f"{mark} in …{text[max(0, text.index(mark) - 30) : text.index(mark) + 40]}…" for mark in marks if mark in text
+    ]
+    waiting = page.evaluate(
+        "[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container')).length"
+    )
     if waiting:
         found.append(f"{waiting} formulas were not drawn")
     return found

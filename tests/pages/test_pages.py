@@ -57,9 +57,9 @@ def test_links_between_pages_arrive(html, visit, address_of, name):
         if urlsplit(target).netloc != urlsplit(base).netloc:
             continue
         path = html / unquote(urlsplit(target).path).lstrip("/")
-        if not path.exists():
-            missing.append(href)
-        elif fragment and path.suffix == ".html" and f'id="{unquote(fragment)}"' not in path.read_text():
+        if not path.exists() or (
+            fragment and path.suffix == ".html" and f'id="{unquote(fragment)}"' not in path.read_text()
+        ):
             missing.append(href)
     assert missing == []
 
@@ -69,18 +69,22 @@ def test_the_keyboard_reaches_everything_and_is_seen(visit, address_of):
     reached = []
     for _ in range(80):
         page.keyboard.press("Tab")
-        reached.append(page.evaluate("""() => { const e = document.activeElement, s = getComputedStyle(e);
+        reached.append(
+            page.evaluate("""() => { const e = document.activeElement, s = getComputedStyle(e);
             return {where: e.closest('.bd-sidebar-primary') ? 'navigation' : e.closest('article') ? 'content'
                            : e.closest('.bd-header-article') ? 'header' : 'other',
                     seen: s.outlineStyle !== 'none' || s.boxShadow !== 'none' || e.tagName === 'BODY',
-                    what: e.outerHTML.slice(0, 90)}; }"""))
+                    what: e.outerHTML.slice(0, 90)}; }""")
+        )
     assert {"navigation", "content", "header"} <= {r["where"] for r in reached}
     assert [r["what"] for r in reached if not r["seen"]] == []
 
 
 def test_figures_keep_their_light_ground_on_a_dark_page(visit, address_of):
     page, _, _ = visit(address_of("book/hashing_basics.html", "http"), theme="dark")
-    filters = page.evaluate("[...document.querySelectorAll('article .cell_output img')].map(i => getComputedStyle(i).filter)")
+    filters = page.evaluate(
+        "[...document.querySelectorAll('article .cell_output img')].map(i => getComputedStyle(i).filter)"
+    )
     assert len(filters) >= 5 and set(filters) == {"none"}
 
 
@@ -91,13 +95,17 @@ def test_a_formula_left_raw_is_found(visit, tmp_path):
 
 
 def test_a_request_to_outside_is_found(visit, tmp_path):
-    (tmp_path / "out.html").write_text("<main><img src='https://example.org/badge.png' alt='a badge from outside'></main>")
+    (tmp_path / "out.html").write_text(
+        "<main><img src='https://example.org/badge.png' alt='a badge from outside'></main>"
+    )
     _, outside, _ = visit((tmp_path / "out.html").as_uri())
     assert outside == ["https://example.org/badge.png"]
 
 
 def test_a_missing_alt_text_and_a_wide_page_are_found(visit, tmp_path):
     pixel = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs="
-    (tmp_path / "p.html").write_text(f"<main><img src='{pixel}'><div style='width:3000px'>x</div><a href='#no'>y</a></main>")
+    (tmp_path / "p.html").write_text(
+        f"<main><img src='{pixel}'><div style='width:3000px'>x</div><a href='#no'>y</a></main>"
+    )
     page, _, _ = visit((tmp_path / "p.html").as_uri(), width=390)
     assert len(images_without_words(page)) == 1 and wider_than_screen(page) > 2000 and dead_links(page) == ["no"]

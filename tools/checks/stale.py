@@ -1,9 +1,10 @@
 """A notebook still belongs to its source script and to the library."""
 
 import nbformat
-from checks.finding import Finding
 from notebooks import COLAB_TAG, from_source, own_code
 from stamps import code_hash, modules_hash, records_hash
+
+from checks.finding import Finding
 
 
 def stale_cells(notebook, name: str, root) -> list[Finding]:

@@ -4,13 +4,14 @@ import re
 
 from checks.finding import Finding, code_cells, text_cells
 
-DIRECTIVE = re.compile(r"^\s*(:{3,}|`{3,})\s*\{[\w:-]+\}|\{[a-z]+(:[a-z]+)?\}`", re.MULTILINE)
+DIRECTIVE = re.compile(r"^\s*(:{3,}|`{3,})\s*\{[\w:-]+\}|(?<!`)\{[a-z]+(:[a-z]+)?\}`[^`\n]+`", re.MULTILINE)
+PLAIN_FENCE = re.compile(r"^```(?!\s*\{).*?^```", re.MULTILINE | re.DOTALL)
 NOT_READ = re.compile(r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)|<[^>]*>", re.DOTALL)
 RESULT = re.compile(
     r"(?<![\w.,])0?\.\d{2,}(?![\w.])"  # a score such as 0.73
     r"|\b\d+(?:\.\d+)?\s?(?:%|percent\b|per cent\b)"  # a share
     r"|\b\d+(?:\.\d+)?\s?(?:ms|milliseconds?|seconds?|s|minutes?|min|hours?)\b"  # a measured time
-    r"|\b\d+(?:\.\d+)?\s?(?:×|x\b|times\s+(?:as|faster|slower|more|less))"  # a ratio
+    r"|\b\d+(?:\.\d+)?\s?(?:[×x](?!\s?\d)(?![\w×])|times\s+(?:as|faster|slower|more|less))"  # a ratio, not a size
     r"|\bmAP(?:@\d+)?\s+(?:of|is|=)\s+\d"
 )
 SOURCED = re.compile(r"\[[^\]]*\d[^\]]*\]|95 % interval")
@@ -28,7 +29,9 @@ def typed_result(notebook) -> list[Finding]:
             match = RESULT.search(sentence)
             if match and not SOURCED.search(sentence):
                 found.append(
-                    Finding(i, f"types the result {match.group().strip()!r}", "display it from a cell: notebook.result(f…)")
+                    Finding(
+                        i, f"types the result {match.group().strip()!r}", "display it from a cell: notebook.result(f…)"
+                    )
                 )
     return found
 
@@ -36,9 +39,11 @@ def typed_result(notebook) -> list[Finding]:
 def directive_in_notebook(notebook) -> list[Finding]:
     """A directive or role, which Colab and Jupyter show as raw text."""
     return [
-        Finding(i, f"has the directive or role {match.group().strip()!r}", "write CommonMark; directives live in .md pages")
+        Finding(
+            i, f"has the directive or role {match.group().strip()!r}", "write CommonMark; directives live in .md pages"
+        )
         for i, text in text_cells(notebook)
-        if (match := DIRECTIVE.search(re.sub(r"(?m)^```(?!\s*\{).*?^```", "", text, flags=re.DOTALL)))
+        if (match := DIRECTIVE.search(PLAIN_FENCE.sub("", text)))
     ]
 
 
