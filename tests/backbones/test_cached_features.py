@@ -105,14 +105,18 @@ def test_an_interrupted_run_goes_on_where_it_was_and_ends_the_same(images, tmp_p
     assert files(folder) == files(tmp_path / "whole")
 
 
-def test_a_damaged_chunk_is_computed_again(images, tmp_path, capsys):
+@pytest.mark.parametrize("damage", ["truncated", "another chunk"])
+def test_a_damaged_chunk_is_computed_again(damage, images, tmp_path, capsys):
     whole = cached_features(images, backbone(), folder=tmp_path / "whole").values
     interrupted = backbone()
     interrupted.interrupt_at = 6
     with pytest.raises(KeyboardInterrupt):
         cached_features(images, interrupted, folder=tmp_path)
     (chunk,) = tmp_path.rglob("000000008.safetensors")
-    chunk.write_bytes(chunk.read_bytes()[:-3])
+    if damage == "truncated":
+        chunk.write_bytes(chunk.read_bytes()[:-3])
+    else:
+        chunk.write_bytes(chunk.with_name("000000000.safetensors").read_bytes())
     resumed = backbone()
     assert torch.equal(cached_features(images, resumed, folder=tmp_path).values, whole)
     assert resumed.images == 30 - 8

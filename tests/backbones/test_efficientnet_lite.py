@@ -60,8 +60,9 @@ def test_sizes_with_another_padding_are_refused(size):
         EfficientNetLite0(size=size)
 
 
-def test_images_are_resized_and_pooled(backbone):
-    small = random_images(2, 3, 32, 40)
+@pytest.mark.parametrize("given", [(32, 40), (112, 92)])
+def test_images_are_resized_and_pooled(given, backbone):
+    small = random_images(2, 3, *given)
     large = F.interpolate(small, (64, 64), mode="bilinear", antialias=True)
     with torch.no_grad():
         torch.testing.assert_close(backbone(small), backbone(large), rtol=1e-3, atol=1e-4)

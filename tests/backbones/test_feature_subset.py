@@ -78,7 +78,8 @@ def test_a_split_is_restricted_and_looked_up(uneven):
     queries = queries[torch.tensor([0, 1, 2, 3])]
     kept = within(queries[1:], chosen)
     assert kept.tolist() == queries[1:].tolist()
-    features = Features(chosen[:, None].float() * 2, chosen)
+    shuffled = chosen[torch.randperm(len(chosen), generator=torch.Generator().manual_seed(1))]
+    features = Features(shuffled[:, None].float() * 2, shuffled)
     assert features.at(kept).flatten().tolist() == [2 * i for i in kept.tolist()]
 
 

@@ -74,7 +74,7 @@ def test_same_seed_same_weights_and_global_random_state_untouched():
 
 
 def test_initial_weights_keep_the_scale_of_gradients():
-    weight = CifarResNet18().stages[-1].conv2.weight  # He: variance 2 / (512 · 9)
+    weight = CifarResNet18().stages[-2].conv1.weight  # from 256 to 512 channels; He: variance 2 / (512 · 9)
     assert weight.std().item() == pytest.approx((2 / (512 * 9)) ** 0.5, rel=0.01)
 
 
