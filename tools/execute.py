@@ -28,13 +28,14 @@ class ChapterFailed(Exception):
 
 
 def executed_folder(root: Path) -> Path:
-    return root / "_build" / "executed"
+    """Where the executed copies lie; the pages that are built from them lie elsewhere."""
+    return root / "_build" / "notebooks"
 
 
-def prepared_data(environment: dict[str, str]) -> dict:
+def prepared_data(root: Path, environment: dict[str, str]) -> dict:
     """Fetch and decode the images, sizes told first, and say which they are."""
     command = [sys.executable, "-m", "retrieval_lib", "data", "--json"]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise SystemExit("The images could not be prepared; the lines above say why.")
     *told, found = done.stdout.splitlines()
@@ -163,7 +164,7 @@ def main() -> None:
     environment = dict(os.environ)
     environment.setdefault("RETRIEVAL_PROFILE", "book")
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), environment.get("PYTHONPATH")]))
-    data = prepared_data(environment)
+    data = prepared_data(root, environment)
     environment["RETRIEVAL_OFFLINE"] = "1"
     for kind, about in data.items():
         print(f"Images ({kind}): {about['name']}, {about['count']:,}, {about['source']}")

@@ -89,12 +89,18 @@ def _without_docstrings(source: str) -> str:
     return ast.dump(tree)
 
 
-def records_hash(root: Path = ROOT) -> str:
-    """SHA-256 over the recorded results and the checkpoints, which a chapter may read."""
+def records_hash(notebook, root: Path = ROOT) -> str:
+    """SHA-256 over the recorded results and the checkpoints that a chapter's code names as strings."""
+    named = {
+        node.value
+        for source in own_code(notebook)
+        for node in ast.walk(ast.parse(_plain(source)))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
     digest = hashlib.sha256()
     for folder in ("results", "checkpoints"):
         for path in sorted((root / folder).rglob("*")):
-            if path.is_file():
+            if path.is_file() and named & {path.name, path.stem}:
                 digest.update(str(path.relative_to(root)).encode())
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
@@ -108,7 +114,7 @@ def stamp_of(notebook, profile: str, data: dict, root: Path = ROOT) -> dict:
         "data": kept,
         "code": code_hash(notebook),
         "modules": modules_hash(notebook, root),
-        "records": records_hash(root),
+        "records": records_hash(notebook, root),
         "versions": versions(),
     }
 

@@ -50,17 +50,18 @@ notebook.banner(choice, split)
 # Write all pixel values of an image one after the other: this is a vector, and two vectors have a distance.
 # Below, a function of three lines ranks a database for a batch of queries.
 
+
 # %%
 def nearest(query, database, k):
     """Squared Euclidean distances (Q, k) and positions (Q, k) of the k nearest rows of the database."""
-    products = query @ database.T                                               # (Q, N)
-    distances = (query**2).sum(1, keepdim=True) - 2 * products + (database**2).sum(1)   # (Q, N)
+    products = query @ database.T  # (Q, N)
+    distances = (query**2).sum(1, keepdim=True) - 2 * products + (database**2).sum(1)  # (Q, N)
     return distances.topk(k, largest=False)
 
 
 def pixels(indices):
     """Images as rows of pixel values between 0 and 1."""
-    return images.images[indices].flatten(1).float() / 255                      # (B, C*H*W)
+    return images.images[indices].flatten(1).float() / 255  # (B, C*H*W)
 
 
 search = split.searches["test"]
@@ -80,7 +81,7 @@ print(f"queries {tuple(query_pixels.shape)}, database {tuple(database_pixels.sha
 #|   pixel distance. Ticks mark images with the label of the query, crosses the others. Crosses are frequent.
 from retrieval_lib.plots import retrieval_grid
 
-shown = torch.stack([(query_labels == c).nonzero()[0, 0] for c in query_labels.unique()[:5]])   # one query a class
+shown = torch.stack([(query_labels == c).nonzero()[0, 0] for c in query_labels.unique()[:5]])  # one query a class
 _, found = nearest(query_pixels[shown], database_pixels, 9)
 retrieval_grid(
     images.images[search.query[shown]],
@@ -115,24 +116,25 @@ retrieval_grid(
 # Here $N(v) = v / \lVert v \rVert$. Aggregating over regions keeps an object that fills only part of the image from
 # being drowned by the rest; [2] builds a descriptor from regional deep features in this spirit.
 
+
 # %%
-def average_pool(features):                                   # features: (B, C, h, w)
-    return features.mean((2, 3))                              # (B, C)
+def average_pool(features):  # features: (B, C, h, w)
+    return features.mean((2, 3))  # (B, C)
 
 
 def max_pool(features):
-    return features.amax((2, 3))                              # (B, C)
+    return features.amax((2, 3))  # (B, C)
 
 
 def gem_pool(features, gamma=3.0, smallest=1e-6):
-    return features.clamp(min=smallest).pow(gamma).mean((2, 3)).pow(1 / gamma)      # (B, C)
+    return features.clamp(min=smallest).pow(gamma).mean((2, 3)).pow(1 / gamma)  # (B, C)
 
 
 def regional_pool(features, size=2):
     regions = features.unfold(2, size, 1).unfold(3, size, 1)  # (B, C, rows, columns, size, size)
-    regions = regions.amax((4, 5)).flatten(2)                 # (B, C, R)
+    regions = regions.amax((4, 5)).flatten(2)  # (B, C, R)
     regions = torch.nn.functional.normalize(regions, dim=1)
-    return torch.nn.functional.normalize(regions.sum(2), dim=1)                     # (B, C)
+    return torch.nn.functional.normalize(regions.sum(2), dim=1)  # (B, C)
 
 
 # %% [markdown]
@@ -176,7 +178,7 @@ def pooled(indices):
     """Descriptors of the images by each way of pooling: a dictionary of (n, C)."""
     parts = {name: [] for name in pools}
     for batch in progress(indices.split(32), "Feature maps"):
-        features = backbone.feature_map(images.images[batch].float() / 255)            # (b, C, h, w)
+        features = backbone.feature_map(images.images[batch].float() / 255)  # (b, C, h, w)
         for name, pool in pools.items():
             parts[name].append(pool(features))
     return {name: torch.cat(part) for name, part in parts.items()}
@@ -241,9 +243,13 @@ notebook.result(
 import time
 
 dimension = 512
-sizes = {"quick": [2_000, 4_000, 8_000], "book": [25_000, 50_000, 100_000, 200_000], "full": [50_000, 100_000, 200_000, 400_000]}[profile]
+sizes = {
+    "quick": [2_000, 4_000, 8_000],
+    "book": [25_000, 50_000, 100_000, 200_000],
+    "full": [50_000, 100_000, 200_000, 400_000],
+}[profile]
 generator = torch.Generator().manual_seed(0)
-stand_in = torch.randn(sizes[-1], dimension, generator=generator)       # only the size matters for the time
+stand_in = torch.randn(sizes[-1], dimension, generator=generator)  # only the size matters for the time
 one_query = torch.randn(dimension, generator=generator)
 
 
@@ -261,7 +267,9 @@ measured = {n: seconds_of(lambda n=n: (stand_in[:n] @ one_query).topk(100)) for 
 per_image = sum(measured.values()) / sum(measured)
 
 points_to = 1_000_000_000
-print(f"{points_to:,} images: {per_image * points_to:.0f} s a query, {4 * dimension * points_to / 1e12:.1f} TB of memory")
+print(
+    f"{points_to:,} images: {per_image * points_to:.0f} s a query, {4 * dimension * points_to / 1e12:.1f} TB of memory"
+)
 
 # %%
 #| name: fig-scale
@@ -360,16 +368,16 @@ from retrieval_lib.evaluation import Hamming
 
 random_planes = torch.randn(database_pixels.shape[1], 16, generator=torch.Generator().manual_seed(0))
 centre = database_pixels.mean(0)
-few = slice(0, {"quick": 50, "book": 200, "full": 1000}[profile])                # queries judged here
-short_query = (query_pixels[few] - centre) @ random_planes >= 0                 # (Q, 16)
-short_database = (database_pixels - centre) @ random_planes >= 0                # (N, 16)
-short_distances = Hamming(short_query, short_database).block(0, len(short_query))   # (Q, N)
-relevant = query_labels[few].unsqueeze(1) == database_labels                    # (Q, N)
+few = slice(0, {"quick": 50, "book": 200, "full": 1000}[profile])  # queries judged here
+short_query = (query_pixels[few] - centre) @ random_planes >= 0  # (Q, 16)
+short_database = (database_pixels - centre) @ random_planes >= 0  # (N, 16)
+short_distances = Hamming(short_query, short_database).block(0, len(short_query))  # (Q, N)
+relevant = query_labels[few].unsqueeze(1) == database_labels  # (Q, N)
 
 
 def score_in_order(order, k=100):
     """mAP@k when the database is stored in the given order and sorted by distance with a stable sort."""
-    ranking = order[short_distances[:, order].argsort(dim=1, stable=True)]      # (Q, N)
+    ranking = order[short_distances[:, order].argsort(dim=1, stable=True)]  # (Q, N)
     ranked = relevant.gather(1, ranking)
     return sum(average_precision(row, k, "retrieved") for row in ranked) / len(ranked)
 
@@ -429,7 +437,7 @@ notebook.result(
 def expected_average_precision(relevant, distances):
     """AP over the whole ranking of one query, averaged over all orders of tied images. relevant, distances: (N,)"""
     total, t, before = 0.0, 0, 0
-    for distance in distances.unique():                      # rising
+    for distance in distances.unique():  # rising
         group = relevant[distances == distance]
         n, r = len(group), int(group.sum())
         rho = (r - 1) / (n - 1) if n > 1 else 0.0
@@ -451,7 +459,9 @@ small_relevant = torch.tensor([1, 0, 0, 1, 1, 0, 0]).bool()
 orders = torch.tensor(list(permutations(range(7))))
 sorted_orders = [order[small_distances[order].argsort(stable=True)] for order in orders]
 every = [average_precision(small_relevant[order], 7, "retrieved") for order in sorted_orders]
-print(f"{len(orders)} orders give AP from {min(every):.4f} to {max(every):.4f}, on average {sum(every) / len(every):.4f}")
+print(
+    f"{len(orders)} orders give AP from {min(every):.4f} to {max(every):.4f}, on average {sum(every) / len(every):.4f}"
+)
 print(f"the formula gives {expected_average_precision(small_relevant, small_distances):.4f}")
 
 # %% [markdown]
@@ -466,9 +476,18 @@ ours = [expected_average_precision(relevant[i], short_distances[i]) for i in ran
 library = evaluate(
     Hamming(short_query[check], short_database), Relevance(query_labels[check], database_labels), k=None
 ).average_precision
-one_order = [average_precision(relevant[i][short_distances[i].argsort(stable=True)], len(database_labels), "retrieved") for i in range(20)]
-print("from scratch and library agree:", torch.allclose(torch.tensor(ours, dtype=torch.float64), library.double(), atol=1e-9))
-print("one stable sort agrees with them:", torch.allclose(torch.tensor(one_order, dtype=torch.float64), library.double(), atol=1e-9))
+one_order = [
+    average_precision(relevant[i][short_distances[i].argsort(stable=True)], len(database_labels), "retrieved")
+    for i in range(20)
+]
+print(
+    "from scratch and library agree:",
+    torch.allclose(torch.tensor(ours, dtype=torch.float64), library.double(), atol=1e-9),
+)
+print(
+    "one stable sort agrees with them:",
+    torch.allclose(torch.tensor(one_order, dtype=torch.float64), library.double(), atol=1e-9),
+)
 
 # %% [markdown]
 # In this book the tie-aware score is the headline. Where the papers' rule is shown beside it, ties are broken by one
@@ -517,7 +536,7 @@ def hamming(query_bits, database_bits):
 mean = database_pixels.mean(0)
 centred_query, centred_database = query_pixels - mean, database_pixels - mean
 generator = torch.Generator().manual_seed(0)
-directions = torch.randn(centred_database.shape[1], 256, generator=generator)      # (D, B)
+directions = torch.randn(centred_database.shape[1], 256, generator=generator)  # (D, B)
 query_bits, database_bits = lsh_bits(centred_query, directions), lsh_bits(centred_database, directions)
 print(f"codes: queries {tuple(query_bits.shape)}, database {tuple(database_bits.shape)}, {query_bits.dtype}")
 
@@ -529,7 +548,7 @@ print(f"codes: queries {tuple(query_bits.shape)}, database {tuple(database_bits.
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True, layout="constrained")
 third = min(600, len(centred_database) // 3)
 first, second, others = centred_database[: 3 * third].split(third)
-neighbours = others[nearest(first, others, 1)[1][:, 0]]         # near pairs as well as random ones
+neighbours = others[nearest(first, others, 1)[1][:, 0]]  # near pairs as well as random ones
 pairs = torch.cat([first, first]), torch.cat([second, neighbours])
 cosine = torch.nn.functional.cosine_similarity(*pairs)
 angle = cosine.clamp(-1, 1).arccos()
@@ -540,7 +559,9 @@ for ax, bits in zip(axes, (32, 256), strict=True):
     share = (codes[0] != codes[1]).float().mean(1)
     deviation = ((line / torch.pi) * (1 - line / torch.pi) / bits).sqrt()
     expected_share = line / torch.pi
-    ax.fill_between(line, expected_share - 2 * deviation, expected_share + 2 * deviation, alpha=0.25, label="± 2 deviations")
+    ax.fill_between(
+        line, expected_share - 2 * deviation, expected_share + 2 * deviation, alpha=0.25, label="± 2 deviations"
+    )
     ax.plot(line, expected_share, color="black", label="expected: angle / π")
     ax.scatter(angle, share, s=7, alpha=0.6, label="pairs of images")
     ax.set(title=f"{bits} bits", xlabel="angle between descriptors (radians)")

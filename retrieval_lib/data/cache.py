@@ -54,9 +54,7 @@ def write_cached(key: str, images: ImageSet) -> None:
         with write_whole(_path(key)) as partial:
             save_file(tensors, partial, metadata={"about": json.dumps(about)})
     except (OSError, SafetensorError) as error:
-        print(
-            f"The decoded images could not be kept in {cache_folder()} ({error}); next time they are decoded again."
-        )
+        print(f"The decoded images could not be kept in {cache_folder()} ({error}); next time they are decoded again.")
 
 
 def _path(key: str) -> Path:

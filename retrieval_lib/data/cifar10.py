@@ -42,9 +42,7 @@ def _from_torchvision(folder, source: str) -> ImageSet:
     try:
         parts = [CIFAR10(folder, train=train, download=False) for train in (True, False)]
     except RuntimeError as error:
-        raise ValueError(
-            f"CIFAR-10 in {folder} is incomplete or has a wrong checksum; remove it ({error})."
-        ) from error
+        raise ValueError(f"CIFAR-10 in {folder} is incomplete or has a wrong checksum; remove it ({error}).") from error
     images = torch.from_numpy(np.concatenate([p.data for p in parts])).permute(0, 3, 1, 2).contiguous()
     labels = torch.tensor([label for p in parts for label in p.targets])
     part = torch.cat([torch.full((len(p),), i) for i, p in enumerate(parts)])

@@ -20,9 +20,7 @@ class ClassDraw:
 
     def __init__(self, images: ImageSet, generator: torch.Generator, part: int | None = None):
         if images.multi_label:
-            raise ValueError(
-                f"{images.name} has several labels an image; this protocol draws by class and needs one."
-            )
+            raise ValueError(f"{images.name} has several labels an image; this protocol draws by class and needs one.")
         self.name, self.class_names = images.name, images.class_names
         candidates = torch.arange(len(images)) if part is None else (images.part == part).nonzero().flatten()
         candidates = candidates[torch.randperm(len(candidates), generator=generator)]

@@ -137,7 +137,7 @@ def test_too_few_compared():
     assert too_few_compared(book(*marked)) == []
 
 
-SOURCE = "# %% [markdown]\n# # A toy\n\n# %%\nfrom retrieval_lib.toy import f\nf(1)\n"
+SOURCE = "# %% [markdown]\n# # A toy\n\n# %%\nfrom retrieval_lib.toy import f\nrecorded = \"a\"\nf(1)\n"
 
 
 @pytest.fixture
@@ -172,6 +172,8 @@ def test_stale_cells(project):
 def test_stale_source_text_records_and_stamp(project):
     notebook = executed(project)
     (project / "results").mkdir()
+    (project / "results" / "of-another-chapter.jsonl").write_text("{}\n")
+    assert stale_cells(notebook, "toy", project) == []
     (project / "results" / "a.jsonl").write_text("{}\n")
     assert "other records" in stale_cells(notebook, "toy", project)[0].what
     (project / "book" / "src" / "toy.py").write_text(SOURCE.replace("f(1)", "f(2)"))

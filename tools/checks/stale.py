@@ -26,7 +26,7 @@ def stale_cells(notebook, name: str, root) -> list[Finding]:
     now = {
         "code": code_hash(wanted),
         "modules": modules_hash(wanted, root),
-        "records": records_hash(root),
+        "records": records_hash(wanted, root),
     }
     found += [
         Finding(0, f"was executed with other {key}", "run `make execute`") for key in now if stamp.get(key) != now[key]

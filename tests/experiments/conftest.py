@@ -1,0 +1,77 @@
+"""A book's folder of its own, images read once, and a small grid that keeps real checkpoints."""
+
+import dataclasses
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from retrieval_lib.data import catalogue, load
+from retrieval_lib.evaluation import Hamming, Relevance
+from retrieval_lib.experiments import Cell, Grid, judge
+from retrieval_lib.hashing.linear import LinearHash, fit_lsh
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The embedded MNIST images, read once."""
+    return load("mnist")
+
+
+@pytest.fixture(autouse=True)
+def book(tmp_path, monkeypatch, digits):
+    """An empty book: nothing recorded, no checkpoints; profile quick."""
+    (tmp_path / "_toc.yml").touch()
+    (tmp_path / "results").mkdir()
+    (tmp_path / "checkpoints").mkdir()
+    monkeypatch.setenv("RETRIEVAL_ROOT", str(tmp_path))
+    monkeypatch.setenv("RETRIEVAL_PROFILE", "quick")
+    monkeypatch.delenv("RETRIEVAL_DATA", raising=False)
+    monkeypatch.setitem(catalogue.EMBEDDED, "mnist", lambda: digits)
+    return tmp_path
+
+
+class HashGrid:
+    """Eight random planes on the digits, drawn from torch's own generator; each cell keeps its planes as a checkpoint.
+
+    `ran` lists the seeds of the cells that were run. `noise` is added to every value: a run that cannot be repeated.
+    """
+
+    def __init__(self):
+        self.ran, self.noise, self.stop_at, self.seeds, self.shift = [], 0.0, None, (0, 1, 2), 0.0
+
+    def cells(self, profile, images):
+        return [
+            Cell("LSH", "planes", "mnist-200-1k", 8, seed, checkpoint=f"hash-{seed}.safetensors") for seed in self.seeds
+        ]
+
+    def run(self, job):
+        if job.cell.seed == self.stop_at:
+            raise KeyboardInterrupt
+        self.ran.append(job.cell.seed)
+        database = self._pixels(job, job.split.searches["test"].database)
+        code = fit_lsh(database, 8, int(torch.randint(0, 10**6, ())))  # as a training would: from the global generator
+        save_file({"mean": code.mean, "directions": code.directions}, job.weights)
+        return [dataclasses.replace(v, value=v.value + self.noise) for v in self._judged(job, code)]
+
+    def evaluate_checkpoint(self, job, path):
+        values = self._judged(job, LinearHash(**load_file(path)))
+        return [dataclasses.replace(v, value=v.value + self.shift) for v in values]
+
+    def grid(self, **changes):
+        made = Grid("hash", "a small grid", "general", self.cells, self.run, 2.0, False, self.evaluate_checkpoint)
+        return dataclasses.replace(made, **changes)
+
+    def _judged(self, job, code):
+        search, labels = job.split.searches["test"], job.images.labels
+        query, database = (code.encode(self._pixels(job, part)) for part in (search.query, search.database))
+        return judge(Hamming(query, database), Relevance(labels[search.query], labels[search.database]), k=100)
+
+    @staticmethod
+    def _pixels(job, indices):
+        return job.images.images[indices].flatten(1).float() / 255
+
+
+@pytest.fixture
+def hashes():
+    return HashGrid()
