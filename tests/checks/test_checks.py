@@ -137,7 +137,7 @@ def test_too_few_compared():
     assert too_few_compared(book(*marked)) == []
 
 
-SOURCE = "# %% [markdown]\n# # A toy\n\n# %%\nfrom retrieval_lib.toy import f\nrecorded = \"a\"\nf(1)\n"
+SOURCE = '# %% [markdown]\n# # A toy\n\n# %%\nfrom retrieval_lib.toy import f\nrecorded = "a"\nf(1)\n'
 
 
 @pytest.fixture
