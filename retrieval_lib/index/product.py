@@ -1,0 +1,107 @@
+"""Search of product codes by look-up tables (ADC), over faiss: exact, or a fast scan that is refined."""
+
+import faiss
+import numpy as np
+import torch
+from torch import Tensor
+
+from retrieval_lib.index.base import check_k
+from retrieval_lib.quantization import ProductQuantizer
+
+METRICS = {"squared Euclidean": faiss.METRIC_L2, "inner product": faiss.METRIC_INNER_PRODUCT}
+FAST_CODEWORDS = 16  # whose table of 16 entries fits into a register of the processor
+
+
+class PQIndex:
+    """Product codes, searched with queries that are not quantized.
+
+    faiss holds our codebooks and our codes. It never assigns a codeword itself: its `add(x)` takes the nearest by
+    Euclidean distance whatever the metric, which is wrong for codebooks learned with another.
+
+    Args:
+        quantizer: its codebooks, and its rotation if it has one; K is a power of two.
+        metric: `squared Euclidean`, or `inner product`, whose negative is then the distance.
+        fast: scan with tables of 8-bit entries held in registers (André, Kermarrec and Le Scouarnec, PVLDB 2015), then
+            compute the distances of the best `refine` · k exactly. Needs 16 codewords. It may miss some images;
+            those that it returns have their exact distances.
+        refine: how many times more candidates the fast scan keeps.
+
+    Raises:
+        ValueError: unknown metric; K no power of two; a fast scan without 16 codewords.
+    """
+
+    def __init__(
+        self, quantizer: ProductQuantizer, metric: str = "squared Euclidean", fast: bool = False, refine: int = 4
+    ):
+        books, words, _ = quantizer.codebooks.shape
+        if metric not in METRICS:
+            raise ValueError(f"There is no metric {metric!r}; choose one of {', '.join(METRICS)}.")
+        if words & (words - 1) or not 2 <= words <= 65_536:
+            raise ValueError(
+                f"faiss needs a power of two of codewords, from 2 to 65,536; these codebooks have {words}."
+            )
+        if fast and words != FAST_CODEWORDS:
+            raise ValueError(f"The fast scan needs {FAST_CODEWORDS} codewords; these codebooks have {words}.")
+        self.quantizer, self.metric, self.fast, self.refine = quantizer, metric, fast, refine
+        self.bits = quantizer.bits
+        self._exact = faiss.IndexPQ(quantizer.dimension, books, words.bit_length() - 1, METRICS[metric])
+        faiss.copy_array_to_vector(quantizer.codebooks.float().numpy().ravel(), self._exact.pq.centroids)
+        self._exact.is_trained = True
+        self.faiss_index = self._wrapped()
+
+    def __len__(self) -> int:
+        return self._exact.ntotal
+
+    def add(self, codes: Tensor) -> None:
+        """Append (n, M) codes, integers from 0 to K - 1.
+
+        Raises:
+            ValueError: the codes have another shape, or name a codeword that is not there.
+        """
+        books, words, _ = self.quantizer.codebooks.shape
+        if codes.ndim != 2 or codes.shape[1] != books or codes.is_floating_point() or codes.dtype == torch.bool:
+            raise ValueError(
+                f"codes are {codes.dtype} of shape {tuple(codes.shape)}; this index takes integers (n, {books})."
+            )
+        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < words:
+            raise ValueError(f"codes go from {int(codes.min())} to {int(codes.max())}; expected 0 to {words - 1}.")
+        packed = faiss.pack_bitstrings(np.ascontiguousarray(codes.numpy(), np.int32), words.bit_length() - 1)
+        self._exact.add_sa_codes(packed)
+        self.faiss_index = self._wrapped()
+
+    def search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Distances (Q, k) float32, rising, and ids (Q, k) int64.
+
+        Args:
+            queries: (Q, D) float, not rotated: the index does that.
+            k: from 1 to the number of codes.
+
+        Raises:
+            ValueError: the queries have another length or hold NaN, or the index holds fewer than k codes.
+        """
+        check_k(k, len(self))
+        if queries.ndim != 2 or queries.shape[1] != self.quantizer.dimension:
+            raise ValueError(
+                f"queries have shape {tuple(queries.shape)}; this index takes (Q, {self.quantizer.dimension})."
+            )
+        if queries.isnan().any():
+            raise ValueError("A query holds NaN; it is at no distance from anything.")
+        found, ids = self.faiss_index.search(np.ascontiguousarray(queries.numpy(), np.float32), k)
+        distances = -found if self.metric == "inner product" else found
+        return torch.from_numpy(distances), torch.from_numpy(ids)
+
+    def _wrapped(self):
+        """The exact index, with what the settings put around it."""
+        inner = self._exact
+        if self.fast:
+            self._scan = faiss.IndexPQFastScan(self._exact)
+            inner = faiss.IndexRefine(self._scan, self._exact)
+            inner.k_factor = self.refine
+        if self.quantizer.rotation is None:
+            return inner
+        dimension = self.quantizer.dimension
+        self._turn = faiss.LinearTransform(dimension, dimension, False)
+        faiss.copy_array_to_vector(self.quantizer.rotation.T.contiguous().float().numpy().ravel(), self._turn.A)
+        self._turn.is_trained = True
+        self._inner = inner  # faiss keeps no reference that Python would see
+        return faiss.IndexPreTransform(self._turn, inner)

@@ -1,0 +1,103 @@
+"""Product quantization: a descriptor is cut into parts, and each part becomes the number of its nearest codeword."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+DESCRIPTORS_AT_ONCE = 8192  # bounds the memory of the distances to all codewords
+
+
+@dataclass(frozen=True)
+class ProductQuantizer:
+    """Codebooks, and what one can do with them (Jégou, Douze and Schmid, TPAMI 2011).
+
+    A code has M numbers from 0 to K - 1, one for each part of a descriptor; it takes M · log2 K bits.
+
+    Attributes:
+        codebooks: (M, K, d) float32: M codebooks of K codewords of d numbers; descriptors have D = M · d numbers.
+        rotation: (D, D) float32 with orthonormal columns, multiplied to the right of a descriptor before it is cut
+            (OPQ); None for plain product quantization.
+
+    Raises:
+        ValueError: the codebooks or the rotation have another shape or type.
+    """
+
+    codebooks: Tensor
+    rotation: Tensor | None = None
+
+    def __post_init__(self):
+        shape = tuple(self.codebooks.shape)
+        if self.codebooks.ndim != 3 or not self.codebooks.is_floating_point():
+            raise ValueError(f"codebooks are {self.codebooks.dtype} of shape {shape}; expected floats (M, K, d).")
+        if self.rotation is not None and tuple(self.rotation.shape) != (self.dimension, self.dimension):
+            raise ValueError(
+                f"The rotation has shape {tuple(self.rotation.shape)}; codebooks {shape} need "
+                f"({self.dimension}, {self.dimension})."
+            )
+
+    @property
+    def dimension(self) -> int:
+        """D, how many numbers a descriptor has."""
+        return self.codebooks.shape[0] * self.codebooks.shape[2]
+
+    @property
+    def bits(self) -> int:
+        """Length of a code; the number of a codeword takes log2 K bits, rounded up."""
+        return self.codebooks.shape[0] * (self.codebooks.shape[1] - 1).bit_length()
+
+    def parts(self, descriptors: Tensor) -> Tensor:
+        """Rotated and cut: (N, D) to (N, M, d).
+
+        Raises:
+            ValueError: the descriptors have another length.
+        """
+        if descriptors.ndim != 2 or descriptors.shape[1] != self.dimension:
+            raise ValueError(
+                f"descriptors have shape {tuple(descriptors.shape)}; codebooks {tuple(self.codebooks.shape)} need "
+                f"(N, {self.dimension})."
+            )
+        rotated = descriptors if self.rotation is None else descriptors @ self.rotation
+        return rotated.unflatten(1, (self.codebooks.shape[0], self.codebooks.shape[2]))
+
+    def look_up_tables(self, query: Tensor) -> Tensor:
+        """Squared distances between the parts of queries and all codewords: (Q, D) to (Q, M, K).
+
+        Their sum over a code is the squared distance between the query and what the code stands for (ADC).
+        """
+        parts = self.parts(query).transpose(0, 1)  # (M, Q, d)
+        products = parts @ self.codebooks.transpose(1, 2)  # (M, Q, K)
+        squares = (parts**2).sum(2, keepdim=True) + (self.codebooks**2).sum(2).unsqueeze(1)  # (M, Q, K)
+        return (squares - 2 * products).clamp_(min=0).transpose(0, 1).contiguous()
+
+    def encode(self, descriptors: Tensor) -> Tensor:
+        """The nearest codeword of each part: (N, D) to (N, M) int64; of equally near ones the first.
+
+        Raises:
+            ValueError: the descriptors have another length, or hold NaN.
+        """
+        if descriptors.isnan().any():
+            raise ValueError("A descriptor holds NaN, which is near to no codeword.")
+        blocks = descriptors.split(DESCRIPTORS_AT_ONCE)
+        return torch.cat([self.look_up_tables(block).argmin(2) for block in blocks])
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """What codes stand for, as descriptors: (N, M) to (N, D), rotated back.
+
+        Raises:
+            ValueError: the codes have another shape, or name a codeword that is not there.
+        """
+        books, words = self.codebooks.shape[:2]
+        if codes.ndim != 2 or codes.shape[1] != books or codes.is_floating_point():
+            raise ValueError(f"codes are {codes.dtype} of shape {tuple(codes.shape)}; expected integers (N, {books}).")
+        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < words:
+            raise ValueError(
+                f"codes go from {int(codes.min())} to {int(codes.max())}; the codebooks have 0 to {words - 1}."
+            )
+        parts = self.codebooks[torch.arange(books), codes.long()]  # (N, M, d)
+        joined = parts.flatten(1)
+        return joined if self.rotation is None else joined @ self.rotation.T
+
+    def error(self, descriptors: Tensor) -> float:
+        """Quantisation error: the mean squared distance between descriptors (N, D) and what their codes stand for."""
+        return float(((descriptors - self.decode(self.encode(descriptors))) ** 2).sum(1).mean())
