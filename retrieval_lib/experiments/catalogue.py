@@ -2,5 +2,6 @@
 
 from retrieval_lib.experiments.grid import Grid
 from retrieval_lib.experiments.lsh_pixels import LSH_PIXELS
+from retrieval_lib.experiments.shallow_codes import SHALLOW_CODES
 
-GRIDS: dict[str, Grid] = {grid.name: grid for grid in (LSH_PIXELS,)}
+GRIDS: dict[str, Grid] = {grid.name: grid for grid in (LSH_PIXELS, SHALLOW_CODES)}

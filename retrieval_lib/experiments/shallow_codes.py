@@ -1,0 +1,106 @@
+"""Codes fitted without a network's training: LSH, PCA hashing, ITQ, PQ and OPQ, on pixels and pretrained features."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from retrieval_lib.backbones import cached_features, load_backbone
+from retrieval_lib.data import ImageSet, protocol_for
+from retrieval_lib.evaluation import ADC, Distances, Euclidean, Hamming, Relevance
+from retrieval_lib.experiments.grid import Cell, Grid, Job
+from retrieval_lib.experiments.values import Value, judge
+from retrieval_lib.hashing import LinearHash, fit_itq, fit_lsh, fit_pca
+from retrieval_lib.quantization import fit_opq, fit_pq
+
+BITS = (16, 32, 64, 128)
+SEEDS = range(5)
+DESCRIPTORS = ("pixels", "pretrained")
+FITTED_ON = 10_000  # images, drawn anew for each seed
+REDUCED = 256  # principal directions that OPQ turns
+SIDE = 96  # pixels that the pretrained network sees
+
+HASHES = {
+    "LSH": lambda x, bits, seed: fit_lsh(x, bits, seed),
+    "PCAH": lambda x, bits, seed: fit_pca(x, bits),
+    "ITQ": lambda x, bits, seed: fit_itq(x, bits, seed),
+}
+METHODS = (*HASHES, "PQ", "PQ, 256 codewords", "OPQ")
+
+
+def cells(profile: str, images: ImageSet) -> list[Cell]:
+    """Exact search and every method with every length, on both descriptors, under every seed."""
+    protocol = protocol_for(images, "supervised", "quick" if profile == "quick" else "book")
+    made = []
+    for descriptor in DESCRIPTORS:
+        for method, lengths in (("exact", (None,)), *((m, BITS) for m in METHODS)):
+            for bits in lengths:
+                made += [Cell(method, descriptor, protocol, bits, seed) for seed in SEEDS]
+    return made
+
+
+def run(job: Job) -> Sequence[Value]:
+    """Fit on the seed's training images, encode queries and database, and judge the search."""
+    search, labels = job.split.searches["test"], job.images.labels
+    generator = torch.Generator().manual_seed(job.cell.seed)
+    fitted_on = job.split.train[torch.randperm(len(job.split.train), generator=generator)[:FITTED_ON]]
+    describe = _pixels if job.cell.variant == "pixels" else _pretrained
+    train, query, database = (describe(job.images, part) for part in (fitted_on, search.query, search.database))
+    mean = train.mean(0)
+    train, query, database = (normalize(part - mean, dim=1) for part in (train, query, database))
+    distances = distances_by(job.cell.method, job.cell.bits, job.cell.seed, train, query, database)
+    return judge(distances, Relevance(labels[search.query], labels[search.database]))
+
+
+def distances_by(method: str, bits: int | None, seed: int, train: Tensor, query: Tensor, database: Tensor) -> Distances:
+    """Distances by one method.
+
+    Args:
+        method: `exact`, or one of `METHODS`.
+        bits: length of the code; None for `exact`.
+        seed: of what the method draws.
+        train, query, database: descriptors (n, D), (Q, D) and (N, D).
+
+    Raises:
+        ValueError: as the method's own function.
+    """
+    if method == "exact":
+        return Euclidean(query, database)
+    if method in HASHES:
+        code = HASHES[method](train, bits, seed)
+        return Hamming(code.encode(query), code.encode(database))
+    if method == "OPQ":
+        reduce = reduction(train)
+        train, query, database = (reduce.project(part) for part in (train, query, database))
+        quantizer = fit_opq(train, bits // 4, 16, seed)
+    elif method == "PQ":
+        quantizer = fit_pq(train, bits // 4, 16, seed)
+    else:
+        quantizer = fit_pq(train, bits // 8, 256, seed)
+    return ADC(quantizer.look_up_tables(query), quantizer.encode(database))
+
+
+def reduction(train: Tensor) -> LinearHash:
+    """The principal directions that OPQ turns: `project` brings (n, D) to (n, 256)."""
+    return fit_pca(train, min(REDUCED, train.shape[1]))
+
+
+def _pixels(images: ImageSet, indices: Tensor) -> Tensor:
+    return images.images[indices].flatten(1).float() / 255  # (n, C*H*W)
+
+
+def _pretrained(images: ImageSet, indices: Tensor) -> Tensor:
+    backbone = load_backbone("efficientnet-lite0", channels=images.images.shape[1], size=SIDE)
+    return cached_features(images, backbone).at(indices)  # (n, 1280)
+
+
+SHALLOW_CODES = Grid(
+    name="shallow-codes",
+    title="LSH, PCA hashing, ITQ, PQ and OPQ on pixels and pretrained features: mAP@1000 by bits, five seeds",
+    kind="general",
+    cells=cells,
+    run=run,
+    seconds=10,
+    repeatable=False,
+)
