@@ -6,7 +6,8 @@ import json
 import sys
 
 from retrieval_lib.data import describe_downloads, prepare
-from retrieval_lib.experiments import GRIDS, list_grids, record_grid, verify
+from retrieval_lib.experiments import list_grids, record_grid, verify
+from retrieval_lib.experiments.catalogue import GRIDS
 
 STOPPED = 130  # the exit code of a program that was stopped with Ctrl-C
 

@@ -1,7 +1,10 @@
 """What only notebooks need: a start that is the same in each, the box that names the images, results in prose."""
 
+from collections.abc import Callable
+
 import torch
 from IPython.display import Markdown, display
+from matplotlib.figure import Figure
 
 from retrieval_lib.data import Choice, Split
 from retrieval_lib.experiments.machine import device_name, versions
@@ -76,3 +79,21 @@ def table(rows: list[dict]) -> None:
         raise ValueError("A table needs rows that all have the same keys, in the same order.")
     lines = [list(rows[0]), ["---"] * len(rows[0]), *([str(v) for v in row.values()] for row in rows)]
     display(Markdown("\n".join("| " + " | ".join(line) + " |" for line in lines)))
+
+
+def live(draw: Callable[..., Figure]) -> Callable:
+    """A callback for a training: it draws the history so far, over the figure that it drew before.
+
+    Args:
+        draw: takes the history and gives a figure.
+    """
+    shown = []
+
+    def callback(method, history) -> None:
+        figure = draw(history)
+        if shown:
+            shown[0].update(figure)
+        else:
+            shown.append(display(figure, display_id=True))
+
+    return callback

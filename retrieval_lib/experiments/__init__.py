@@ -1,6 +1,8 @@
-"""Recorded experiments: grids of runs, kept as lines of JSON, read as tables, and checked again from the data."""
+"""Recorded experiments: grids of runs, kept as lines of JSON, read as tables, and checked again from the data.
 
-from retrieval_lib.experiments.catalogue import GRIDS
+All grids by name are in `retrieval_lib.experiments.catalogue`: importing it imports every method.
+"""
+
 from retrieval_lib.experiments.grid import Cell, Grid, Job
 from retrieval_lib.experiments.listing import list_grids
 from retrieval_lib.experiments.record import record_grid
@@ -9,7 +11,6 @@ from retrieval_lib.experiments.values import Value, judge
 from retrieval_lib.experiments.verify import Report, verify
 
 __all__ = [
-    "GRIDS",
     "Cell",
     "Grid",
     "Job",

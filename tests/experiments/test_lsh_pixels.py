@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from retrieval_lib.evaluation import Euclidean, Hamming, Relevance, evaluate
-from retrieval_lib.experiments import GRIDS, Job, judge
+from retrieval_lib.experiments import Job, judge
+from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.hashing import fit_lsh
 
 

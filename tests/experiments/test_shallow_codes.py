@@ -5,7 +5,8 @@ import torch
 from torch.nn.functional import normalize
 
 from retrieval_lib.evaluation import ADC, Hamming, Relevance, evaluate
-from retrieval_lib.experiments import GRIDS, Job
+from retrieval_lib.experiments import Job
+from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.experiments.shallow_codes import BITS, DESCRIPTORS, METHODS, distances_by
 from retrieval_lib.hashing import fit_itq
 from retrieval_lib.quantization import fit_pq

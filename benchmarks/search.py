@@ -1,0 +1,134 @@
+"""Search of a database of codes: faiss behind our indexes, against a numpy loop over queries and a torch matmul.
+
+    python benchmarks/search.py [--database 200000] [--queries 200] [--k 100]
+
+All search the same random codes in one run, on one thread. Distances must agree, else the script ends with an error.
+Run it on an idle machine.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import faiss
+import numpy as np
+import torch
+from torch import Tensor
+
+from retrieval_lib.hashing import pack_bits
+from retrieval_lib.index import HammingIndex, PQIndex
+from retrieval_lib.quantization import ProductQuantizer
+
+BITS = 64
+
+
+def timed(search: Callable[[], Tensor]) -> tuple[Tensor, float]:
+    """(sorted distances, seconds), the shortest of three runs."""
+    best = float("inf")
+    for _ in range(3):
+        started = time.perf_counter()
+        distances = search()
+        best = min(best, time.perf_counter() - started)
+    return distances.float(), best
+
+
+def compare(title: str, searches: dict[str, Callable[[], Tensor]], queries: int, inexact: str = "") -> None:
+    """Print milliseconds a query and ratios to the first of them.
+
+    Raises:
+        SystemExit: distances differ; `inexact` names one that may miss some.
+    """
+    print(f"\n{title}")
+    results = {name: timed(search) for name, search in searches.items()}
+    reference, fastest = next(iter(results.values()))
+    for name, (distances, seconds) in results.items():
+        wrong = ((distances - reference).abs() > 1e-3 * (1 + reference.abs())).float().mean()
+        print(f"  {name:28} {1e3 * seconds / queries:8.3f} ms a query  {seconds / fastest:7.2f} x ours, exact")
+        if wrong and name != inexact:
+            raise SystemExit(f"{title}: the distances of {name} differ from ours in {wrong:.1%} of the places.")
+        if name == inexact:
+            print(f"  {'':28} {1 - wrong:.2%} of its sorted distances are those of the exact search")
+
+
+def hamming_searches(query: Tensor, database: Tensor, k: int) -> dict[str, Callable[[], Tensor]]:
+    """Four ways to search binary codes."""
+    index = HammingIndex(BITS)
+    index.add(database)
+    packed_query, packed = pack_bits(query).numpy(), pack_bits(database).numpy()
+    signs, signs_query = database.float() * 2 - 1, query.float() * 2 - 1
+
+    def numpy_loop() -> Tensor:
+        rows = []
+        for code in packed_query:
+            distances = np.bitwise_count(code ^ packed).sum(1, dtype=np.int32)
+            rows.append(np.sort(np.partition(distances, k - 1)[:k]))
+        return torch.from_numpy(np.stack(rows))
+
+    def matmul() -> Tensor:
+        return torch.cat(
+            [(BITS - (part @ signs.T)).mul_(0.5).topk(k, largest=False).values for part in signs_query.split(16)]
+        )
+
+    return {"ours (faiss)": lambda: index.search(query, k)[0], "numpy loop": numpy_loop, "torch matmul": matmul}
+
+
+def product_searches(
+    query: Tensor, codes: Tensor, quantizer: ProductQuantizer, k: int
+) -> dict[str, Callable[[], Tensor]]:
+    """Ways to search product codes."""
+    tables, columns = quantizer.look_up_tables(query), codes.T.contiguous()
+    decoded = quantizer.decode(codes)
+    squares = (decoded**2).sum(1)
+
+    def index(fast: bool) -> PQIndex:
+        made = PQIndex(quantizer, fast=fast)
+        made.add(codes)
+        return made
+
+    exact, scan = index(False), index(True) if quantizer.codebooks.shape[1] == 16 else None
+
+    def numpy_loop() -> Tensor:
+        rows = []
+        for table in tables.numpy():
+            distances = sum(row[column] for row, column in zip(table, columns.numpy(), strict=True))
+            rows.append(np.sort(np.partition(distances, k - 1)[:k]))
+        return torch.from_numpy(np.stack(rows))
+
+    def matmul() -> Tensor:
+        parts = []
+        for part in query.split(16):
+            distances = torch.addmm(squares, part, decoded.T, alpha=-2).add_((part**2).sum(1, keepdim=True))
+            parts.append(distances.topk(k, largest=False).values)
+        return torch.cat(parts)
+
+    searches = {"ours (faiss)": lambda: exact.search(query, k)[0]}
+    if scan:
+        searches["ours, fast scan refined"] = lambda: scan.search(query, k)[0]
+    return searches | {"numpy loop": numpy_loop, "torch matmul on decoded": matmul}
+
+
+def main() -> None:
+    """Draw codes, and compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--database", type=int, default=200_000)
+    parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--k", type=int, default=100)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
+    print(f"torch {torch.__version__}, numpy {np.__version__}, faiss {faiss.__version__}, one thread")
+    print(f"{options.queries:,} queries, database of {options.database:,}, the first {options.k}")
+    generator = torch.Generator().manual_seed(0)
+    query, database = (torch.rand(n, BITS, generator=generator) < 0.5 for n in (options.queries, options.database))
+    compare(f"{BITS} bits, Hamming", hamming_searches(query, database, options.k), options.queries)
+    for books, words in ((16, 16), (8, 256)):
+        quantizer = ProductQuantizer(torch.randn(books, words, 128 // books, generator=generator))
+        codes = torch.randint(0, words, (options.database, books), generator=generator)
+        floats = torch.randn(options.queries, 128, generator=generator)
+        searches = product_searches(floats, codes, quantizer, options.k)
+        title = f"{quantizer.bits} bits, {books} codebooks of {words} codewords, ADC"
+        compare(title, searches, options.queries, "ours, fast scan refined")
+
+
+if __name__ == "__main__":
+    main()

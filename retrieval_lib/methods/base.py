@@ -1,0 +1,82 @@
+"""The verbs that every method offers, so that one training loop, one evaluation and one set of figures serve all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from retrieval_lib.augmentation import ViewSettings
+from retrieval_lib.evaluation import Distances
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step of a training sees.
+
+    Attributes:
+        views: one (B, C, H, W) float tensor between 0 and 1 for each of the method's `views`, of the same images.
+        targets: (B, classes) float, one-hot or multi-hot; None where the method may not see labels.
+    """
+
+    views: Sequence[Tensor]
+    targets: Tensor | None
+
+
+class Method(nn.Module):
+    """A backbone, a head, and the losses that train them.
+
+    A subclass sets `views` and `code_length` and defines the four verbs. Its modules live in `self.backbone` and in
+    whatever else it needs; all its parameters are trained.
+
+    Attributes:
+        views: the random views of an image that a step needs, in the order in which `loss_terms` expects them.
+        uses_labels: whether `loss_terms` reads the batch's targets.
+        bits: length of a code.
+    """
+
+    views: tuple[ViewSettings, ...]
+    uses_labels: bool = True
+    bits: int
+
+    def loss_terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """The terms of the loss by name, each with its weight already applied; their sum is minimised.
+
+        Args:
+            batch: views and targets.
+            progress: the share of the training that is behind us, from 0 to 1.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define loss_terms(batch, progress).")
+
+    def descriptors(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) float between 0 and 1 to (B, D): what the code is made of."""
+        raise NotImplementedError(f"{type(self).__name__} must define descriptors(images).")
+
+    def encode(self, descriptors: Tensor) -> Tensor:
+        """(N, D) descriptors to codes: (N, bits) bool, or (N, M) int64."""
+        raise NotImplementedError(f"{type(self).__name__} must define encode(descriptors).")
+
+    def distances(self, query: Tensor, database_codes: Tensor) -> Distances:
+        """What a search compares: the descriptors (Q, D) of queries with the codes of database images."""
+        raise NotImplementedError(f"{type(self).__name__} must define distances(query, database_codes).")
+
+
+@torch.no_grad()
+def describe(method: Method, images: Tensor, batch_size: int = 500) -> Tensor:
+    """Descriptors of many images, without augmentation, in evaluation mode; the method's mode is restored.
+
+    Args:
+        method: any method.
+        images: (N, C, H, W) uint8.
+        batch_size: images at a time.
+
+    Returns:
+        (N, D) float32 on the CPU.
+    """
+    was_training, device = method.training, next(method.parameters()).device
+    method.eval()
+    try:
+        parts = [method.descriptors(part.to(device).float() / 255).float().cpu() for part in images.split(batch_size)]
+    finally:
+        method.train(was_training)
+    return torch.cat(parts)

@@ -1,0 +1,111 @@
+"""Deep hash distillation: Jang, Gu, Ko, Kang, Cho, ECCV 2022, arXiv 2112.08816."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from retrieval_lib.augmentation import DHD_STRONG, ViewSettings
+from retrieval_lib.backbones import Backbone
+from retrieval_lib.evaluation import Hamming
+from retrieval_lib.hashing import sign_bits
+from retrieval_lib.methods.base import Batch, Method
+from retrieval_lib.methods.dhd_losses import bce_quantization_loss, hash_proxy_loss, self_distillation_loss
+
+
+@dataclass(frozen=True)
+class DHDSettings:
+    """What the paper lets one choose.
+
+    Attributes:
+        bits: length of a code.
+        strong: the student's view.
+        teacher_strength: s_T; the teacher's view has every probability of the student's, times this.
+        temperature: T of the hash proxy loss.
+        distillation, quantization: weights of the two further terms; 0 leaves a term out.
+        proxy_on: the views that the proxy loss reads: `teacher` as in the paper, `both`, or `student`.
+    """
+
+    bits: int = 64
+    strong: ViewSettings = DHD_STRONG
+    teacher_strength: float = 0.5
+    temperature: float = 0.2
+    distillation: float = 0.1
+    quantization: float = 0.1
+    proxy_on: str = "teacher"
+
+    def __post_init__(self):
+        if self.bits < 1:
+            raise ValueError(f"bits={self.bits}: give at least 1.")
+        if self.temperature <= 0:
+            raise ValueError(f"temperature={self.temperature}: give a positive number.")
+        if self.proxy_on not in ("teacher", "both", "student"):
+            raise ValueError(f"proxy_on={self.proxy_on!r}: choose teacher, both or student.")
+
+
+class HashHead(nn.Module):
+    """A linear layer without bias, layer normalisation, tanh: descriptors (B, D) to relaxed codes (B, bits).
+
+    Args:
+        dimension: D.
+        bits: length of a code.
+        generator: of the initial weights.
+    """
+
+    def __init__(self, dimension: int, bits: int, generator: torch.Generator):
+        super().__init__()
+        self.linear = nn.Linear(dimension, bits, bias=False)
+        nn.init.xavier_uniform_(self.linear.weight, generator=generator)
+        self.norm = nn.LayerNorm(bits)
+
+    def forward(self, descriptors: Tensor) -> Tensor:
+        """(B, D) to (B, bits), between -1 and 1."""
+        return torch.tanh(self.norm(self.linear(descriptors)))
+
+
+class DHD(Method):
+    """A hash head and a proxy a class; a weakly augmented view teaches a strongly augmented one.
+
+    Args:
+        backbone: any backbone; trained with the rest.
+        classes: how many labels there are.
+        settings: see `DHDSettings`.
+        seed: of the initial weights of head and proxies.
+    """
+
+    def __init__(self, backbone: Backbone, classes: int, settings: DHDSettings | None = None, seed: int = 0):
+        super().__init__()
+        self.settings = settings or DHDSettings()
+        self.bits = self.settings.bits
+        generator = torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng(devices=[]):
+            self.backbone, self.head = backbone, HashHead(backbone.dimension, self.bits, generator)
+        self.proxies = nn.Parameter(torch.empty(classes, self.bits))
+        nn.init.xavier_uniform_(self.proxies, gain=5 / 3, generator=generator)  # the gain of tanh
+        weak = self.settings.strong.weakened(self.settings.teacher_strength)
+        self.views = (weak, self.settings.strong)
+
+    def loss_terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """Hash proxy, self-distillation and quantization terms; the views are the teacher's and the student's."""
+        s = self.settings
+        teacher, student = (self.descriptors(view) for view in batch.views)  # (B, bits) each, a forward pass each
+        read = {"teacher": (teacher,), "student": (student,), "both": (teacher, student)}[s.proxy_on]
+        proxy = [hash_proxy_loss(codes, self.proxies, batch.targets, s.temperature) for codes in read]
+        terms = {"hash proxy": sum(proxy) / len(proxy)}
+        if s.distillation:
+            terms["self-distillation"] = s.distillation * self_distillation_loss(student, teacher)
+        if s.quantization:
+            terms["quantization"] = s.quantization * bce_quantization_loss(teacher)
+        return terms
+
+    def descriptors(self, images: Tensor) -> Tensor:
+        """Relaxed codes h: (B, C, H, W) to (B, bits), between -1 and 1."""
+        return self.head(self.backbone(images))
+
+    def encode(self, descriptors: Tensor) -> Tensor:
+        """(N, bits) relaxed codes to bool codes."""
+        return sign_bits(descriptors)
+
+    def distances(self, query: Tensor, database_codes: Tensor) -> Hamming:
+        """Both sides are hashed."""
+        return Hamming(self.encode(query), database_codes)

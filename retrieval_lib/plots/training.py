@@ -1,0 +1,123 @@
+"""A training made visible: losses, validation score, bits and embedding, while it runs and afterwards."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from retrieval_lib.plots.codes import bit_correlation
+from retrieval_lib.plots.embedding import fit_map
+from retrieval_lib.plots.style import BLACK, BLUE, SHADES, SMALLEST, WIDTH, finish, line_style, marker_style, set_titles
+from retrieval_lib.training import History
+
+
+def bit_training(history: History, labels: Tensor, class_names: Sequence[str]) -> Figure:
+    """Four panels of a run that learns binary codes, as far as it has come.
+
+    Above: each term of the loss, and the validation score. Below: the share of ones of each bit at each snapshot, and
+    the latest descriptors of the fixed images on their two principal directions.
+
+    Args:
+        history: of the run; its snapshots hold relaxed codes, whose signs are the bits.
+        labels: (n,) class numbers of the run's fixed images.
+        class_names: a name for each class.
+
+    Raises:
+        ValueError: there is no snapshot yet, or the labels are not those of the fixed images.
+    """
+    if not history.snapshots or len(labels) != len(history.snapshots[0].descriptors):
+        raise ValueError(f"The history has {len(history.snapshots)} snapshots, and {len(labels)} labels were given.")
+    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 5.6), layout="constrained")
+    _losses(axes[0, 0], history)
+    axes[0, 1].plot(history.score_steps, history.scores, **line_style(0))
+    axes[0, 1].set_ylim(0, 1)
+    set_titles(axes[0, 1], "step", "", "validation mAP")
+    share = torch.stack([(s.descriptors >= 0).float().mean(0) for s in history.snapshots])  # (T, bits)
+    mesh = axes[1, 0].imshow(share.T.numpy(), cmap=SHADES, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    axes[1, 0].grid(False)
+    axes[1, 0].set_xticks(*_snapshot_ticks(history))
+    set_titles(axes[1, 0], "step", "bit", "share of ones")
+    figure.colorbar(mesh, ax=axes[1, 0])
+    latest = history.snapshots[-1].descriptors.float()
+    plane = torch.from_numpy(fit_map(latest, "PCA").transform(latest.numpy()))
+    _points(axes[1, 1], plane, labels)
+    set_titles(axes[1, 1], title=f"embedding, step {history.snapshots[-1].step:,}")
+    _name_classes(axes[1, 1], plane, labels, class_names)
+    return finish(figure)
+
+
+def correlation_over_time(history: History) -> Figure:
+    """How alike the bits are, on average over all pairs, and how far from one half their shares of ones, by step."""
+    codes = [s.descriptors >= 0 for s in history.snapshots]
+    off = ~torch.eye(codes[0].shape[1], dtype=torch.bool)
+    steps = [s.step for s in history.snapshots]
+    figure, axis = plt.subplots(layout="constrained", figsize=(WIDTH, 3.2))
+    alike = [float(bit_correlation(c).abs()[off].mean()) for c in codes]
+    uneven = [float((c.float().mean(0) - 0.5).abs().mean()) for c in codes]
+    axis.plot(steps, alike, label="correlation of two bits, sign left out", **line_style(0))
+    axis.plot(steps, uneven, label="distance of a bit's share of ones from one half", **line_style(1))
+    axis.set_ylim(0, None)
+    set_titles(axis, "step", "mean")
+    axis.legend()
+    return finish(figure)
+
+
+def embedding_over_time(history: History, labels: Tensor, class_names: Sequence[str], columns: int = 4) -> Figure:
+    """Small multiples: the fixed images at several moments, in the plane of the last one's principal directions.
+
+    One fit, one set of points and one pair of axes for all panels, so that what moves in the picture moved in the run.
+
+    Args:
+        history, labels, class_names: as `bit_training`.
+        columns: how many moments are shown, spread evenly; the first and the last are always among them.
+    """
+    chosen = torch.linspace(0, len(history.snapshots) - 1, columns).round().long().unique().tolist()
+    last = history.snapshots[-1].descriptors.float()
+    plane = fit_map(last, "PCA")
+    moments = [torch.from_numpy(plane.transform(history.snapshots[i].descriptors.float().numpy())) for i in chosen]
+    rows = -(-len(chosen) // 2)
+    figure, axes = plt.subplots(
+        rows, 2, figsize=(WIDTH, 2.9 * rows), sharex=True, sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis in axes.flat[len(chosen) :]:
+        axis.remove()
+    for axis, points, i in zip(axes.flat, moments, chosen, strict=False):
+        _points(axis, points, labels)
+        set_titles(axis, title=f"step {history.snapshots[i].step:,}")
+    _name_classes(axes.flat[len(chosen) - 1], moments[-1], labels, class_names)
+    return finish(figure)
+
+
+def _losses(axis, history: History) -> None:
+    for number, (name, values) in enumerate(history.terms.items()):
+        axis.plot(history.steps, values, label=name, **line_style(number))
+    axis.set_ylim(0, None)
+    set_titles(axis, "step", "", "loss terms, weighted")
+    if history.terms:
+        axis.legend(fontsize=SMALLEST)
+
+
+def _snapshot_ticks(history: History) -> tuple[list[int], list[str]]:
+    shown = sorted({0, len(history.snapshots) // 2, len(history.snapshots) - 1})
+    return shown, [f"{history.snapshots[i].step:,}" for i in shown]
+
+
+def _points(axis, points: Tensor, labels: Tensor) -> None:
+    for c in labels.unique().tolist():
+        style, own = marker_style(c), points[labels == c]
+        axis.scatter(
+            own[:, 0], own[:, 1], s=10, color=style["color"], marker=style["marker"], edgecolors=BLACK,
+            linewidths=0.2, alpha=0.7,
+        )  # fmt: skip
+    axis.set(xticks=[], yticks=[])
+    axis.grid(False)
+
+
+def _name_classes(axis, points: Tensor, labels: Tensor, class_names: Sequence[str]) -> None:
+    for c in labels.unique().tolist():
+        axis.annotate(
+            class_names[c], points[labels == c].median(0).values.tolist(), ha="center", va="center", fontsize=SMALLEST,
+            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": BLUE, "alpha": 0.8},
+        )  # fmt: skip

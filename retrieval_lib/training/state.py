@@ -1,0 +1,74 @@
+"""All that a run needs to go on exactly where it stopped."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from retrieval_lib.training.checkpoints import FORMAT, read_tensors, write_tensors
+from retrieval_lib.training.history import History, Snapshot
+from retrieval_lib.training.settings import TrainingSettings
+
+
+def save_state(
+    path: Path, step: int, module: nn.Module, optimizer: Optimizer, history: History, run: dict, pending: dict
+) -> None:
+    """Write weights, the optimizer's memory and the history after `step` updates.
+
+    Args:
+        path: of the file.
+        step: how many updates are done.
+        module, optimizer, history: of the run.
+        run: what the run is, see `run_identity`.
+        pending: sums of the loss terms since the history's last entry.
+    """
+    tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
+    state = optimizer.state_dict()
+    for index, values in state["state"].items():
+        for name, value in values.items():
+            if torch.is_tensor(value):
+                tensors[f"optimizer.{index}.{name}"] = value
+    for number, snapshot in enumerate(history.snapshots):
+        tensors[f"snapshot.{number}"] = snapshot.descriptors
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    told = {
+        "format": FORMAT, "step": step, "run": run, "history": history.numbers(), "pending": pending,
+        "snapshot_steps": [snapshot.step for snapshot in history.snapshots],
+    }  # fmt: skip
+    write_tensors(path, tensors, told)
+
+
+def load_state(path: Path, module: nn.Module, optimizer: Optimizer, history: History, run: dict) -> tuple[int, dict]:
+    """Put everything back; returns how many updates were done, and the pending sums.
+
+    Raises:
+        ValueError: the file is damaged, or it is of another run.
+    """
+    tensors, told = read_tensors(path)
+    if told["run"] != run:
+        other = [key for key in run if told["run"].get(key) != run[key]]
+        raise ValueError(
+            f"{path} is the state of another run: it differs in {', '.join(other) or 'what it is'}. Continue with the "
+            "settings that it was started with, or remove the file to start anew."
+        )
+    own = {name: tensor for name, tensor in tensors.items() if name.startswith("module.")}
+    module.load_state_dict({name.removeprefix("module."): tensor for name, tensor in own.items()})
+    state = optimizer.state_dict()
+    memory: dict[int, dict] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".")
+            memory.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": memory, "param_groups": state["param_groups"]})
+    for key, value in told["history"].items():
+        setattr(history, key, value)
+    history.snapshots = [Snapshot(step, tensors[f"snapshot.{i}"]) for i, step in enumerate(told["snapshot_steps"])]
+    return told["step"], told["pending"]
+
+
+def run_identity(module: nn.Module, settings: TrainingSettings, split_hash: str) -> dict:
+    """What must be the same for a state to belong to a run (JSON-able)."""
+    shapes = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
+    return {"settings": asdict(settings), "split": split_hash, "weights": shapes}
