@@ -53,7 +53,7 @@ notebook.banner(choice, split)
 
 # %%
 def nearest(query, database, k):
-    """Squared Euclidean distances (Q, k) and positions (Q, k) of the k nearest rows of the database."""
+    """Squared distances (Q, k) and positions (Q, k) of the k nearest rows."""
     products = query @ database.T  # (Q, N)
     distances = (
         (query**2).sum(1, keepdim=True) - 2 * products + (database**2).sum(1)
@@ -72,7 +72,9 @@ query_labels, database_labels = (
     images.labels[search.query],
     images.labels[search.database],
 )
-print(f"queries {tuple(query_pixels.shape)}, database {tuple(database_pixels.shape)}")
+print(
+    f"queries {tuple(query_pixels.shape)}, database {tuple(database_pixels.shape)}"
+)
 
 # %% [markdown]
 # **Shape check.** Each row is one image. The columns are its pixel values, so both tables have the same width.
@@ -134,7 +136,9 @@ def max_pool(features):
 
 
 def gem_pool(features, gamma=3.0, smallest=1e-6):
-    return features.clamp(min=smallest).pow(gamma).mean((2, 3)).pow(1 / gamma)  # (B, C)
+    return (
+        features.clamp(min=smallest).pow(gamma).mean((2, 3)).pow(1 / gamma)
+    )  # (B, C)
 
 
 def regional_pool(features, size=2):
@@ -152,7 +156,9 @@ def regional_pool(features, size=2):
 
 # %%
 # NBVAL_CHECK_OUTPUT
-features = torch.rand(2, 5, 3, 3, generator=torch.Generator().manual_seed(0)).double()
+features = torch.rand(
+    2, 5, 3, 3, generator=torch.Generator().manual_seed(0)
+).double()
 for pool in (average_pool, max_pool, gem_pool, regional_pool):
     print(
         f"{pool.__name__:14} {tuple(features.shape)} -> {tuple(pool(features).shape)}"
@@ -188,8 +194,13 @@ from retrieval_lib.evaluation import (
 )
 from retrieval_lib.progress import progress
 
-counts = {"quick": (50, 200), "book": (300, 1500), "full": (1000, 20000)}[profile]
-few_query, few_database = search.query[: counts[0]], search.database[: counts[1]]
+counts = {"quick": (50, 200), "book": (300, 1500), "full": (1000, 20000)}[
+    profile
+]
+few_query, few_database = (
+    search.query[: counts[0]],
+    search.database[: counts[1]],
+)
 few_relevance = Relevance(images.labels[few_query], images.labels[few_database])
 
 backbone = load_backbone(
@@ -205,7 +216,7 @@ pools = {
 
 @torch.inference_mode()
 def pooled(indices):
-    """Descriptors of the images by each way of pooling: a dictionary of (n, C)."""
+    """Descriptors (n, C) of the images, by each way of pooling."""
     parts = {name: [] for name in pools}
     for batch in progress(indices.split(32), "Feature maps"):
         features = backbone.feature_map(
@@ -225,8 +236,12 @@ tables = {name: (pooled_query[name], pooled_database[name]) for name in pools}
 tables["pixels"] = pixels(few_query), pixels(few_database)
 precisions = {}
 for name, (q, d) in tables.items():
-    distances = Euclidean(centred_unit(q, d.mean(0)), centred_unit(d, d.mean(0)))
-    precisions[name] = evaluate(distances, few_relevance, k=None).average_precision
+    distances = Euclidean(
+        centred_unit(q, d.mean(0)), centred_unit(d, d.mean(0))
+    )
+    precisions[name] = evaluate(
+        distances, few_relevance, k=None
+    ).average_precision
 rows = []
 for name, values in precisions.items():
     interval, gain = (
@@ -297,7 +312,7 @@ one_query = torch.randn(dimension, generator=generator)
 
 
 def seconds_of(run, repeats=7):
-    """The shortest of several runs: the one that other programs disturbed least."""
+    """The shortest of several runs: the least disturbed one."""
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -307,7 +322,8 @@ def seconds_of(run, repeats=7):
 
 
 measured = {
-    n: seconds_of(lambda n=n: (stand_in[:n] @ one_query).topk(100)) for n in sizes
+    n: seconds_of(lambda n=n: (stand_in[:n] @ one_query).topk(100))
+    for n in sizes
 }
 per_image = sum(measured.values()) / sum(measured)
 
@@ -318,6 +334,7 @@ print(
 
 # %%
 #| name: fig-scale
+#| tags: hide-input
 #| caption: Time of one exact query against the size of the database, measured and continued to a billion images.
 #| alt: A line plot on logarithmic axes. Measured points for thousands of images lie on a straight line that is
 #|   continued, dashed, to a billion images. Horizontal lines mark a tenth of a second, a second and a minute.
@@ -331,9 +348,17 @@ ax.plot(
     label="continued in proportion",
 )
 ax.plot(
-    list(measured), list(measured.values()), "o", markersize=7, label="measured here"
+    list(measured),
+    list(measured.values()),
+    "o",
+    markersize=7,
+    label="measured here",
 )
-for seconds, name in ((0.1, "a tenth of a second"), (1, "a second"), (60, "a minute")):
+for seconds, name in (
+    (0.1, "a tenth of a second"),
+    (1, "a second"),
+    (60, "a minute"),
+):
     ax.axhline(seconds, color="grey", linewidth=0.8)
     ax.text(1.2e3, seconds * 1.15, name)
 ax.set(
@@ -408,9 +433,12 @@ one_early = torch.tensor([1, 0, 0, 0, 0, 0, 1, 0, 0, 1]).bool()
 three_later = torch.tensor([0, 1, 1, 1, 0, 0, 0, 0, 0, 0]).bool()
 for divisor in ("retrieved", "min(k, R)", "all relevant"):
     scores = [
-        average_precision(ranking, 5, divisor) for ranking in (one_early, three_later)
+        average_precision(ranking, 5, divisor)
+        for ranking in (one_early, three_later)
     ]
-    print(f"{divisor:13} one early {scores[0]:.3f}   three later {scores[1]:.3f}")
+    print(
+        f"{divisor:13} one early {scores[0]:.3f}   three later {scores[1]:.3f}"
+    )
 
 # %% [markdown]
 # The first divisor gives full marks to the ranking that finds a third of what is there.
@@ -434,7 +462,9 @@ random_planes = torch.randn(
     database_pixels.shape[1], 16, generator=torch.Generator().manual_seed(0)
 )
 centre = database_pixels.mean(0)
-few = slice(0, {"quick": 50, "book": 200, "full": 1000}[profile])  # queries judged here
+few = slice(
+    0, {"quick": 50, "book": 200, "full": 1000}[profile]
+)  # queries judged here
 short_query = (query_pixels[few] - centre) @ random_planes >= 0  # (Q, 16)
 short_database = (database_pixels - centre) @ random_planes >= 0  # (N, 16)
 short_distances = Hamming(short_query, short_database).block(
@@ -444,10 +474,14 @@ relevant = query_labels[few].unsqueeze(1) == database_labels  # (Q, N)
 
 
 def score_in_order(order, k=100):
-    """mAP@k when the database is stored in the given order and sorted by distance with a stable sort."""
-    ranking = order[short_distances[:, order].argsort(dim=1, stable=True)]  # (Q, N)
+    """mAP@k with the database stored in this order and a stable sort."""
+    ranking = order[
+        short_distances[:, order].argsort(dim=1, stable=True)
+    ]  # (Q, N)
     ranked = relevant.gather(1, ranking)
-    return sum(average_precision(row, k, "retrieved") for row in ranked) / len(ranked)
+    return sum(average_precision(row, k, "retrieved") for row in ranked) / len(
+        ranked
+    )
 
 
 generator = torch.Generator().manual_seed(0)
@@ -459,10 +493,16 @@ by_label = score_in_order(database_labels.argsort(stable=True))
 by_label_backwards = score_in_order(
     database_labels.argsort(stable=True, descending=True)
 )
-tied = (short_distances == short_distances.amin(1, keepdim=True)).sum(1).float().mean()
+tied = (
+    (short_distances == short_distances.amin(1, keepdim=True))
+    .sum(1)
+    .float()
+    .mean()
+)
 
 # %%
 #| name: fig-ties
+#| tags: hide-input
 #| caption: One and the same search, scored with the database stored in different orders.
 #| alt: A strip of points, one for each shuffling of the database, spread over a range of scores; far from them two
 #|   triangles for a database sorted by label; a vertical line marks the tie-aware expected score amid the points.
@@ -472,7 +512,9 @@ expected = evaluate(
 ).mean_average_precision
 figure, ax = plt.subplots(figsize=(7, 2.6), layout="constrained")
 ax.axvline(expected, color="black", label="expected over all orders")
-ax.scatter(shuffled, torch.linspace(-0.5, 0.5, len(shuffled)), s=28, label="shuffled")
+ax.scatter(
+    shuffled, torch.linspace(-0.5, 0.5, len(shuffled)), s=28, label="shuffled"
+)
 ax.scatter(
     [by_label, by_label_backwards],
     [0, 0],
@@ -482,7 +524,9 @@ ax.scatter(
     label="sorted by label, both ways",
 )
 ax.set(
-    ylim=(-1.6, 1.2), yticks=[], xlabel="mAP@100 (divisor: retrieved), codes of 16 bits"
+    ylim=(-1.6, 1.2),
+    yticks=[],
+    xlabel="mAP@100 (divisor: retrieved), codes of 16 bits",
 )
 ax.legend(loc="lower center", ncols=3)
 plt.close(figure)
@@ -519,7 +563,7 @@ notebook.result(
 
 # %%
 def expected_average_precision(relevant, distances):
-    """AP over the whole ranking of one query, averaged over all orders of tied images. relevant, distances: (N,)"""
+    """AP of one ranking, averaged over all orders of tied images. Inputs: (N,)"""
     total, t, before = 0.0, 0, 0
     for distance in distances.unique():  # rising
         group = relevant[distances == distance]
@@ -541,9 +585,12 @@ from itertools import permutations
 small_distances = torch.tensor([1, 1, 1, 4, 4, 4, 4])
 small_relevant = torch.tensor([1, 0, 0, 1, 1, 0, 0]).bool()
 orders = torch.tensor(list(permutations(range(7))))
-sorted_orders = [order[small_distances[order].argsort(stable=True)] for order in orders]
+sorted_orders = [
+    order[small_distances[order].argsort(stable=True)] for order in orders
+]
 every = [
-    average_precision(small_relevant[order], 7, "retrieved") for order in sorted_orders
+    average_precision(small_relevant[order], 7, "retrieved")
+    for order in sorted_orders
 ]
 print(
     f"{len(orders)} orders give AP from {min(every):.4f} to {max(every):.4f}, on average {sum(every) / len(every):.4f}"
@@ -560,7 +607,10 @@ print(
 # %%
 # NBVAL_CHECK_OUTPUT
 check = slice(0, 20)
-ours = [expected_average_precision(relevant[i], short_distances[i]) for i in range(20)]
+ours = [
+    expected_average_precision(relevant[i], short_distances[i])
+    for i in range(20)
+]
 library = evaluate(
     Hamming(short_query[check], short_database),
     Relevance(query_labels[check], database_labels),
@@ -583,7 +633,9 @@ print(
 print(
     "one stable sort agrees with them:",
     torch.allclose(
-        torch.tensor(one_order, dtype=torch.float64), library.double(), atol=1e-9
+        torch.tensor(one_order, dtype=torch.float64),
+        library.double(),
+        atol=1e-9,
     ),
 )
 
@@ -608,7 +660,7 @@ print(
 
 # %%
 def lsh_bits(descriptors, directions):
-    """(N, D) descriptors and (D, B) directions to (N, B) bits; zero counts as positive."""
+    """(N, D) descriptors, (D, B) directions to (N, B) bits; zero is positive."""
     return descriptors @ directions >= 0
 
 
@@ -634,7 +686,9 @@ def hamming(query_bits, database_bits):
 mean = database_pixels.mean(0)
 centred_query, centred_database = query_pixels - mean, database_pixels - mean
 generator = torch.Generator().manual_seed(0)
-directions = torch.randn(centred_database.shape[1], 256, generator=generator)  # (D, B)
+directions = torch.randn(
+    centred_database.shape[1], 256, generator=generator
+)  # (D, B)
 query_bits, database_bits = (
     lsh_bits(centred_query, directions),
     lsh_bits(centred_database, directions),
@@ -645,10 +699,13 @@ print(
 
 # %%
 #| name: fig-angle
+#| tags: hide-input
 #| caption: The share of differing bits estimates the angle between two descriptors. Each point is a pair of images.
 #| alt: Two scatter plots of the share of differing bits against the angle of a pair of images, for 32 and 256 bits.
 #|   The points lie around a straight line from zero; with 256 bits they lie much closer to it.
-figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    1, 2, figsize=(8, 3.6), sharey=True, layout="constrained"
+)
 third = min(600, len(centred_database) // 3)
 first, second, others = centred_database[: 3 * third].split(third)
 neighbours = others[
@@ -675,7 +732,9 @@ for ax, bits in zip(axes, (32, 256), strict=True):
     ax.scatter(angle, share, s=7, alpha=0.6, label="pairs of images")
     ax.set(title=f"{bits} bits", xlabel="angle between descriptors (radians)")
     p = angle / torch.pi
-    inside[bits] = ((share - p).abs() <= 2 * (p * (1 - p) / bits).sqrt()).float().mean()
+    inside[bits] = (
+        ((share - p).abs() <= 2 * (p * (1 - p) / bits).sqrt()).float().mean()
+    )
 axes[0].set_ylabel("share of differing bits")
 axes[0].legend(loc="upper left")
 plt.close(figure)
@@ -709,18 +768,26 @@ print(
     "zero is positive in both:",
     torch.equal(lsh_bits(awkward, torch.eye(4)), sign_bits(awkward)),
 )
-print("a strict comparison differs:", not torch.equal(awkward > 0, sign_bits(awkward)))
+print(
+    "a strict comparison differs:",
+    not torch.equal(awkward > 0, sign_bits(awkward)),
+)
 ours = hamming(query_bits[:20], database_bits[:200])
 print(
     "distances agree:",
-    torch.equal(ours, hamming_distance(query_bits[:20], database_bits[:200]).long()),
+    torch.equal(
+        ours, hamming_distance(query_bits[:20], database_bits[:200]).long()
+    ),
 )
 packed = packed_hamming_distance(
     pack_bits(query_bits[:20]), pack_bits(database_bits[:200])
 )
 print("packed codes agree:", torch.equal(ours, packed.long()))
 opposite = torch.ones(1, 256, dtype=torch.bool)
-print("the greatest distance of 256 bits:", int(hamming_distance(opposite, ~opposite)))
+print(
+    "the greatest distance of 256 bits:",
+    int(hamming_distance(opposite, ~opposite)),
+)
 
 # %% [markdown]
 # ## How many bits?
@@ -751,11 +818,14 @@ for seed in seeds:
     )
     for bits in lengths:
         found = Hamming(longest_query[:, :bits], longest_database[:, :bits])
-        score[bits].append(evaluate(found, relevance, k=k).mean_average_precision)
+        score[bits].append(
+            evaluate(found, relevance, k=k).mean_average_precision
+        )
 intervals = {bits: mean_interval(values) for bits, values in score.items()}
 
 # %%
 #| name: fig-bits
+#| tags: hide-input
 #| caption: What longer codes buy: LSH on pixels, mean and 95 % interval over five draws of the directions.
 #| alt: A rising curve of mAP against the number of bits, from eight to 512, with a narrow band around it. It flattens
 #|   towards a dashed horizontal line that marks exact search by angle.
@@ -784,7 +854,11 @@ figure
 #| tags: hide-input
 chance = float(relevance.block(0, len(query_labels)).float().mean())
 halfway = next(
-    (bits for bits in lengths if intervals[bits].mean - chance >= (exact - chance) / 2),
+    (
+        bits
+        for bits in lengths
+        if intervals[bits].mean - chance >= (exact - chance) / 2
+    ),
     None,
 )
 notebook.result(
@@ -810,7 +884,9 @@ from retrieval_lib.experiments import over_seeds, read_results
 from retrieval_lib.plots import by_bits
 
 recorded = read_results("lsh-pixels")
-recorded = recorded[(recorded.divisor == "retrieved") & (recorded.ties == "expected")]
+recorded = recorded[
+    (recorded.divisor == "retrieved") & (recorded.ties == "expected")
+]
 references = recorded[recorded.method == "exact"].set_index("variant")["value"]
 whole_set = over_seeds(recorded[recorded.method == "LSH"], ["method", "bits"])
 by_bits(
@@ -888,7 +964,11 @@ import faiss
 faiss.omp_set_num_threads(torch.get_num_threads())
 count = sizes[-1]
 random_codes = torch.randint(
-    0, 256, (count, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    0,
+    256,
+    (count, 8),
+    dtype=torch.uint8,
+    generator=torch.Generator().manual_seed(0),
 ).numpy()
 binary_index = faiss.IndexBinaryFlat(64)
 binary_index.add(random_codes)
@@ -993,7 +1073,9 @@ raw_query, raw_database = (
 )
 balance = (raw_database.float().mean(0) - 0.5).abs()
 centred_balance = (database_bits.float().mean(0) - 0.5).abs()
-raw_score = evaluate(Hamming(raw_query, raw_database), relevance, k=k).average_precision
+raw_score = evaluate(
+    Hamming(raw_query, raw_database), relevance, k=k
+).average_precision
 centred_score = evaluate(
     Hamming(query_bits, database_bits), relevance, k=k
 ).average_precision
@@ -1014,7 +1096,9 @@ from math import comb
 
 table = []
 for bits in (16, 32, 64, 128):
-    distances = hamming_distance(longest_query[:, :bits], longest_database[:, :bits])
+    distances = hamming_distance(
+        longest_query[:, :bits], longest_database[:, :bits]
+    )
     table.append(
         {
             "bits": bits,

@@ -32,9 +32,13 @@ class Scores:
     Attributes:
         mean_average_precision: mAP@k, over the queries that count.
         average_precision: (Q,) float64, of every query; 0 where there is no hit, even if such a query is left out.
-        precision, recall: at k, means over all queries; the recall of a query that has nothing relevant is 0.
+        precision: at k, the mean over all queries.
+        recall: at k, the mean over all queries; that of a query that has nothing relevant is 0.
         k: length of the ranking that was judged, at most N.
-        divisor, ties, seed, queries_without_hit: the named rules, see `evaluate`.
+        divisor: see `evaluate`, as for the next three.
+        ties: the rule for tied images.
+        seed: of the order of tied images.
+        queries_without_hit: the rule for them.
         left_out: how many queries do not count.
     """
 

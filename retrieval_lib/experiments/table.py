@@ -69,8 +69,8 @@ def over_seeds(table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         by: the columns whose values tell groups apart, for instance `["method", "bits"]`.
 
     Returns:
-        A row for each group: the columns of `by`, then mean, low, high and seeds (how many). low and high are NaN
-        where there is one seed only.
+        One row for each group, with the columns of `by`, then mean, low, high and seeds (how many). low and high are
+        NaN where there is one seed only.
 
     Raises:
         ValueError: a group has a seed twice: `by`, or the choice of a metric, leaves something out.
