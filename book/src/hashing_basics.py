@@ -400,7 +400,7 @@ notebook.result(
 # The mean of AP@k over the queries is *mAP@k*, the number in most tables of the field.
 # Papers rarely say what $Z$ is. Three readings are in use:
 #
-# | divisor | $Z$ | what it rewards |
+# | divisor | value of $Z$ | what it rewards |
 # |---|---|---|
 # | retrieved | relevant images among the first $k$ | order only: one hit at rank 1 and none after it scores a full mark |
 # | min(k, R) | the most that could have been found | order and completeness |

@@ -11,6 +11,10 @@ from retrieval_lib.evaluation import Hamming
 from retrieval_lib.hashing import sign_bits
 from retrieval_lib.methods.base import Batch, Method
 from retrieval_lib.methods.dhd_losses import bce_quantization_loss, hash_proxy_loss, self_distillation_loss
+from retrieval_lib.methods.hash_losses import class_centres, csq_loss, dpn_loss, hashnet_loss, target_codes
+
+LOSSES = ("hash proxy", "CSQ", "HashNet", "DPN")
+SHARPEST = 10.0  # of HashNet's tanh at the end of the training
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class DHDSettings:
         teacher_strength: s_T; the teacher's view has every probability of the student's, times this.
         temperature: T of the hash proxy loss.
         distillation, quantization: weights of the two further terms; 0 leaves a term out.
-        proxy_on: the views that the proxy loss reads: `teacher` as in the paper, `both`, or `student`.
+        loss: the supervised one: `hash proxy`, or `CSQ`, `HashNet`, `DPN`, to which self-distillation is added.
+        supervise: the views that it reads: `teacher` as in the paper, `both`, or `student`.
     """
 
     bits: int = 64
@@ -32,15 +37,18 @@ class DHDSettings:
     temperature: float = 0.2
     distillation: float = 0.1
     quantization: float = 0.1
-    proxy_on: str = "teacher"
+    loss: str = "hash proxy"
+    supervise: str = "teacher"
 
     def __post_init__(self):
         if self.bits < 1:
             raise ValueError(f"bits={self.bits}: give at least 1.")
         if self.temperature <= 0:
             raise ValueError(f"temperature={self.temperature}: give a positive number.")
-        if self.proxy_on not in ("teacher", "both", "student"):
-            raise ValueError(f"proxy_on={self.proxy_on!r}: choose teacher, both or student.")
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss={self.loss!r}: choose one of {', '.join(LOSSES)}.")
+        if self.supervise not in ("teacher", "both", "student"):
+            raise ValueError(f"supervise={self.supervise!r}: choose teacher, both or student.")
 
 
 class HashHead(nn.Module):
@@ -50,21 +58,24 @@ class HashHead(nn.Module):
         dimension: D.
         bits: length of a code.
         generator: of the initial weights.
+        bounded: whether tanh is applied; DPN does without.
     """
 
-    def __init__(self, dimension: int, bits: int, generator: torch.Generator):
+    def __init__(self, dimension: int, bits: int, generator: torch.Generator, bounded: bool = True):
         super().__init__()
+        self.bounded = bounded
         self.linear = nn.Linear(dimension, bits, bias=False)
         nn.init.xavier_uniform_(self.linear.weight, generator=generator)
         self.norm = nn.LayerNorm(bits)
 
-    def forward(self, descriptors: Tensor) -> Tensor:
-        """(B, D) to (B, bits), between -1 and 1."""
-        return torch.tanh(self.norm(self.linear(descriptors)))
+    def forward(self, descriptors: Tensor, sharpness: float = 1.0) -> Tensor:
+        """(B, D) to (B, bits), between -1 and 1 where it is bounded; `sharpness` multiplies what tanh is applied to."""
+        values = self.norm(self.linear(descriptors))
+        return torch.tanh(sharpness * values) if self.bounded else values
 
 
 class DHD(Method):
-    """A hash head and a proxy a class; a weakly augmented view teaches a strongly augmented one.
+    """A hash head and a supervised loss; a weakly augmented view teaches a strongly augmented one.
 
     Args:
         backbone: any backbone; trained with the rest.
@@ -79,24 +90,37 @@ class DHD(Method):
         self.bits = self.settings.bits
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
-            self.backbone, self.head = backbone, HashHead(backbone.dimension, self.bits, generator)
-        self.proxies = nn.Parameter(torch.empty(classes, self.bits))
-        nn.init.xavier_uniform_(self.proxies, gain=5 / 3, generator=generator)  # the gain of tanh
+            bounded = self.settings.loss != "DPN"
+            self.backbone, self.head = backbone, HashHead(backbone.dimension, self.bits, generator, bounded)
+        if self.settings.loss == "hash proxy":
+            self.proxies = nn.Parameter(torch.empty(classes, self.bits))
+            nn.init.xavier_uniform_(self.proxies, gain=5 / 3, generator=generator)  # the gain of tanh
+        else:
+            self.register_buffer("centres", class_centres(classes, self.bits, seed))  # HashNet does without
         weak = self.settings.strong.weakened(self.settings.teacher_strength)
         self.views = (weak, self.settings.strong)
 
     def loss_terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Hash proxy, self-distillation and quantization terms; the views are the teacher's and the student's."""
+        """Supervised, self-distillation and quantization terms; the views are the teacher's and the student's."""
         s = self.settings
-        teacher, student = (self.descriptors(view) for view in batch.views)  # (B, bits) each, a forward pass each
-        read = {"teacher": (teacher,), "student": (student,), "both": (teacher, student)}[s.proxy_on]
-        proxy = [hash_proxy_loss(codes, self.proxies, batch.targets, s.temperature) for codes in read]
-        terms = {"hash proxy": sum(proxy) / len(proxy)}
+        sharpness = 1 + (SHARPEST - 1) * progress if s.loss == "HashNet" else 1.0
+        teacher, student = (self.head(self.backbone(view), sharpness) for view in batch.views)  # (B, bits) each
+        read = {"teacher": (teacher,), "student": (student,), "both": (teacher, student)}[s.supervise]
+        terms = {s.loss: sum(self.supervised_loss(codes, batch.targets) for codes in read) / len(read)}
         if s.distillation:
             terms["self-distillation"] = s.distillation * self_distillation_loss(student, teacher)
         if s.quantization:
             terms["quantization"] = s.quantization * bce_quantization_loss(teacher)
         return terms
+
+    def supervised_loss(self, codes: Tensor, targets: Tensor) -> Tensor:
+        """The loss that reads the labels: relaxed codes (B, bits), targets (B, classes)."""
+        if self.settings.loss == "hash proxy":
+            return hash_proxy_loss(codes, self.proxies, targets, self.settings.temperature)
+        if self.settings.loss == "HashNet":
+            return hashnet_loss(codes, targets)
+        loss = csq_loss if self.settings.loss == "CSQ" else dpn_loss
+        return loss(codes, target_codes(self.centres, targets))
 
     def descriptors(self, images: Tensor) -> Tensor:
         """Relaxed codes h: (B, C, H, W) to (B, bits), between -1 and 1."""

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from retrieval_lib.plots.style import BLACK, QUIET, WIDTH, finish, line_style, marker_style, set_titles
+from retrieval_lib.plots.style import BLACK, GROUND, QUIET, WIDTH, finish, line_style, marker_style, set_titles
 
 
 def by_bits(table: pd.DataFrame, ylabel: str, references: Mapping[str, float] | None = None, title: str = "") -> Figure:
@@ -28,7 +28,10 @@ def by_bits(table: pd.DataFrame, ylabel: str, references: Mapping[str, float] | 
     figure, axis = plt.subplots(layout="constrained", figsize=(WIDTH, 4))
     for name, value in (references or {}).items():
         axis.axhline(value, color=QUIET, linewidth=1.4, linestyle=(0, (6, 2)))
-        axis.annotate(name, (0.99, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", color=BLACK)
+        axis.annotate(
+            name, (0.98, value), xycoords=("axes fraction", "data"), ha="right", va="center", color=BLACK, zorder=3,
+            bbox={"boxstyle": "round,pad=0.15", "facecolor": GROUND, "edgecolor": "none", "alpha": 0.85},
+        )  # fmt: skip
     for number, (method, part) in enumerate(table.groupby("method", sort=False)):
         part = part.sort_values("bits")
         bits, style = part["bits"].astype(int), line_style(number)

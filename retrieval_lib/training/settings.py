@@ -42,7 +42,9 @@ class TrainingSettings:
         if self.optimizer not in ("adam", "sgd"):
             raise ValueError(f"optimizer={self.optimizer!r}: choose adam or sgd.")
         if self.learning_rate <= 0 or self.backbone_rate < 0 or self.weight_decay < 0 or self.clip < 0:
-            raise ValueError("learning_rate must be positive; backbone_rate, weight_decay and clip must not be negative.")
+            raise ValueError(
+                "learning_rate must be positive; backbone_rate, weight_decay and clip must not be negative."
+            )
         if not 0 <= self.warm_up < self.steps:
             raise ValueError(f"warm_up={self.warm_up}: give from 0 to {self.steps - 1}, less than all steps.")
 

@@ -6,7 +6,7 @@ import torch
 from retrieval_lib.augmentation import DHD_STRONG
 from retrieval_lib.backbones import load_backbone
 from retrieval_lib.methods.base import Batch
-from retrieval_lib.methods.dhd import DHD, DHDSettings
+from retrieval_lib.methods.dhd import DHD, LOSSES, DHDSettings
 
 
 def small(**settings):
@@ -48,7 +48,7 @@ def test_weights_are_applied(batch):
 
 def test_the_proxy_loss_reads_the_chosen_view(batch):
     teacher, student, both = (
-        small(proxy_on=which).eval().loss_terms(batch, 0)["hash proxy"] for which in ("teacher", "student", "both")
+        small(supervise=which).eval().loss_terms(batch, 0)["hash proxy"] for which in ("teacher", "student", "both")
     )
     torch.testing.assert_close(both, (teacher + student) / 2)
     assert not torch.isclose(teacher, student)
@@ -60,6 +60,27 @@ def test_distillation_moves_the_student_only():
     term = method.loss_terms(Batch(views, torch.eye(3).repeat(2, 1)), 0)["self-distillation"]
     teacher, student = torch.autograd.grad(term, views, allow_unused=True)
     assert (teacher is None or not teacher.any()) and student.abs().sum() > 0
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_supervised_loss_learns_a_tiny_batch_with_and_without_distillation(batch, loss):
+    for weight in (0.0, 0.1):
+        method = small(loss=loss, distillation=weight, quantization=0.0, bits=16).train()
+        optimizer = torch.optim.Adam(method.parameters(), 1e-2)
+        for step in range(40):
+            terms = method.loss_terms(batch_of_one_view(batch), step / 40)
+            assert set(terms) == ({loss, "self-distillation"} if weight else {loss})
+            optimizer.zero_grad()
+            sum(terms.values()).backward()
+            optimizer.step()
+        codes = method.encode(method.descriptors(batch.views[0]).detach())
+        distances = (codes[:, None] != codes[None]).sum(2).float()
+        same = batch.targets @ batch.targets.T > 0
+        assert distances[same].mean() < 0.5 * distances[~same].mean()
+
+
+def batch_of_one_view(batch):
+    return Batch([batch.views[0]] * 2, batch.targets)
 
 
 def test_a_seed_fixes_the_start():
@@ -82,7 +103,7 @@ def test_it_learns_a_tiny_batch_by_heart(batch):
     assert distances[same].max() < distances[~same].min()
 
 
-@pytest.mark.parametrize("wrong", [{"bits": 0}, {"temperature": 0.0}, {"proxy_on": "nobody"}])
+@pytest.mark.parametrize("wrong", [{"bits": 0}, {"temperature": 0.0}, {"supervise": "nobody"}, {"loss": "triplet"}])
 def test_wrong_settings_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         DHDSettings(**wrong)
