@@ -39,7 +39,7 @@ verify: setup ## evaluate the shipped checkpoints again, and re-run a cell of ea
 
 lab: setup ## open the notebooks in JupyterLab
 	@$(RUN) -m pip install --quiet jupyterlab jupytext
-	@$(RUN) -m jupyter lab book
+	@$(RUN) -m jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) book
 
 repository: setup ## set the repository for Colab links (NAME=owner/name)
 	@$(RUN) tools/set_repository.py $(NAME)

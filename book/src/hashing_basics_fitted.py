@@ -380,14 +380,13 @@ notebook.result(
 # %%
 def k_means(points, k, iterations, generator):
     """k codewords (k, d) for points (N, d)."""
-    codewords = points[
-        torch.randperm(len(points), generator=generator)[:k]
-    ].clone()
+    codewords = points[torch.randperm(len(points), generator=generator)[:k]]
     for _ in range(iterations):
         nearest = torch.cdist(points, codewords).argmin(1)  # (N,)
-        for j in range(k):
-            if (nearest == j).any():
-                codewords[j] = points[nearest == j].mean(0)
+        sums = torch.zeros_like(codewords).index_add(0, nearest, points)
+        counts = torch.bincount(nearest, minlength=k).unsqueeze(1)  # (k, 1)
+        means = sums / counts.clamp(min=1)
+        codewords = torch.where(counts > 0, means, codewords)  # (k, d)
     return codewords
 
 

@@ -4,6 +4,7 @@ from retrieval_lib.backbones.base import Backbone, fast_autocast
 from retrieval_lib.backbones.cached import cached_features
 from retrieval_lib.backbones.efficientnet_lite import EfficientNetLite0
 from retrieval_lib.backbones.factory import BACKBONES, load_backbone
+from retrieval_lib.backbones.fast_convnet import FastConvNet
 from retrieval_lib.backbones.features import Features
 from retrieval_lib.backbones.normalisation import STATISTICS, Statistics, channel_statistics
 from retrieval_lib.backbones.pooling import average_pool, gem_pool, max_pool, regional_pool
@@ -16,6 +17,7 @@ __all__ = [
     "Backbone",
     "CifarResNet18",
     "EfficientNetLite0",
+    "FastConvNet",
     "Features",
     "SmallResNet",
     "Statistics",

@@ -4,10 +4,11 @@ import torch
 
 from retrieval_lib.backbones.base import Backbone
 from retrieval_lib.backbones.efficientnet_lite import EfficientNetLite0
+from retrieval_lib.backbones.fast_convnet import FastConvNet
 from retrieval_lib.backbones.normalisation import Statistics
 from retrieval_lib.backbones.resnet import CifarResNet18, SmallResNet
 
-TRAINABLE = {"small-resnet": SmallResNet, "cifar-resnet18": CifarResNet18}
+TRAINABLE = {"small-resnet": SmallResNet, "fast-convnet": FastConvNet, "cifar-resnet18": CifarResNet18}
 PRETRAINED = {"efficientnet-lite0": EfficientNetLite0}
 BACKBONES = (*TRAINABLE, *PRETRAINED)
 
@@ -19,12 +20,12 @@ def load_backbone(
     seed: int = 0,
     statistics: Statistics | None = None,
     autocast: torch.dtype | None = None,
-    **settings: int,
+    **settings: int | tuple[int, ...],
 ) -> Backbone:
     """A backbone by its name, ready to run in float32 or, with `autocast=fast_autocast()`, as fast as it can.
 
     Args:
-        name: "small-resnet" (setting: width=32), "cifar-resnet18" or "efficientnet-lite0" (setting: size=96).
+        name: "small-resnet" (setting: width=32), "fast-convnet" (setting: widths), "cifar-resnet18" or "efficientnet-lite0" (setting: size=96).
         channels: of the images, 1 or 3.
         seed: of the initial weights; the pretrained network has nothing to draw.
         statistics: mean and deviation of each channel, for instance `STATISTICS["cifar10"]`; None leaves pixels as

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -200,6 +201,24 @@ def test_the_repository_is_set_in_one_place(book):
     for wrong in ("", "octocat", "a/b/c", "octo cat/x", "https://github.com/a/b"):
         with pytest.raises(ValueError, match="owner/name"):
             set_repository(wrong, book)
+
+
+def test_colab_links_appear_with_the_books_own_configuration_and_are_absent_before(book):
+    sys.path.insert(0, str(ROOT / "tools"))
+    from set_repository import set_repository
+
+    shutil.copy(ROOT / "_config.yml", book / "_config.yml")
+    shutil.copytree(ROOT / "book" / "_static", book / "book" / "_static")
+    execute(book)
+    links = []
+    for name in (None, "octocat/retrieval"):
+        if name:
+            set_repository(name, book)
+        done = run(book, "tools/build.py", "executed", "--cold")
+        assert done.returncode == 0, done.stdout + done.stderr
+        page = book / "_build" / "executed" / "_build" / "html" / "book" / "first.html"
+        links.append(re.findall(r'href="(https://colab[^"]*)"', page.read_text()))
+    assert links == [[], ["https://colab.research.google.com/github/octocat/retrieval/blob/main/book/first.ipynb"]]
 
 
 def test_make_alone_lists_the_commands():
