@@ -124,7 +124,7 @@ notebook.result(
 #|   class lie mostly together; several classes run into each other.
 from retrieval_lib.plots import embedding_map, fit_map
 
-shown = slice(0, {"quick": 300, "book": 2000, "full": 5000}[profile])
+shown = slice(0, {"quick": 300, "book": 1000, "full": 5000}[profile])
 plane = torch.from_numpy(
     fit_map(database[shown]).transform(database[shown].numpy())
 )
@@ -844,26 +844,27 @@ import faiss
 from retrieval_lib.index import HammingIndex, PQIndex
 
 threads = torch.get_num_threads()
-torch.set_num_threads(1)
-faiss.omp_set_num_threads(1)
 copies = {"quick": 5, "book": 25, "full": 50}[
     profile
 ]  # the database several times over, to have something to measure
 
 
 def milliseconds(search_one, repeats=20):
-    """The median time of a query, one query at a time."""
+    """The median time of a query, one query at a time, on one thread."""
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
     times = []
     for i in range(repeats):
         start = time.perf_counter()
         search_one(query[i : i + 1])
         times.append(1e3 * (time.perf_counter() - start))
+    torch.set_num_threads(threads)
+    faiss.omp_set_num_threads(threads)
     return sorted(times)[repeats // 2]
 
 
 def measured(method, bits, index, code, encode_query=lambda q: q, quality=None):
-    for _ in range(copies):
-        index.add(code)
+    index.add(code.repeat(copies, 1))
     return {
         "method": method,
         "quality": quality,
@@ -887,32 +888,20 @@ costs.append(
 for bits in (16, 32, 64, 128):
     itq = fit_itq(train[:part], bits)
     pair = itq.encode(query), itq.encode(database)
+    quality = score(Hamming(*pair))
     costs.append(
-        measured(
-            "ITQ",
-            bits,
-            HammingIndex(bits),
-            pair[1],
-            itq.encode,
-            score(Hamming(*pair)),
-        )
+        measured("ITQ", bits, HammingIndex(bits), pair[1], itq.encode, quality)
     )
-    for name, words, fast in (
-        ("PQ", 16, False),
-        ("PQ, fast scan", 16, True),
-        ("PQ, 256 codewords", 256, False),
-    ):
-        quantizer = fit_pq(
-            train[:part], bits // (4 if words == 16 else 8), words
-        )
+    for words, name in ((16, "PQ"), (256, "PQ, 256 codewords")):
+        books = bits // (4 if words == 16 else 8)
+        quantizer = fit_pq(train[:part], books, words)
         code = quantizer.encode(database)
         quality = score(ADC(quantizer.look_up_tables(query), code))
-        costs.append(
-            measured(
-                name, bits, PQIndex(quantizer, fast=fast), code, quality=quality
-            )
-        )
-torch.set_num_threads(threads)
+        index = PQIndex(quantizer)
+        costs.append(measured(name, bits, index, code, quality=quality))
+        if words == 16:
+            name, index = "PQ, fast scan", PQIndex(quantizer, fast=True)
+            costs.append(measured(name, bits, index, code, quality=quality))
 
 # %%
 #| name: fig-trade-off
