@@ -1,0 +1,153 @@
+"""Deep hash distillation, recorded: by bits, term by term, and as a plug-in of other losses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from retrieval_lib.augmentation import DHD_STRONG
+from retrieval_lib.backbones import STATISTICS, channel_statistics, fast_autocast, load_backbone
+from retrieval_lib.data import ImageSet, Split, protocol_for
+from retrieval_lib.evaluation import Relevance
+from retrieval_lib.experiments.grid import Cell, Grid, Job
+from retrieval_lib.experiments.values import Value, judge
+from retrieval_lib.methods.base import describe
+from retrieval_lib.methods.dhd import DHD, LOSSES, DHDSettings
+from retrieval_lib.training import TrainingSettings, train
+
+BITS = (16, 32, 64)
+WHITENED_ON = 5_000  # training images that the first layer is computed from
+NO_DISTILLATION, DISTILLATION = 0.0, 0.1
+
+# Each variant by name: what it changes in the paper's settings. The controls see the same two views as DHD does.
+TERMS: dict[str, dict] = {
+    "DHD": {},
+    "without self-distillation": {"distillation": NO_DISTILLATION},
+    "without self-distillation, labels on both views": {"distillation": NO_DISTILLATION, "supervise": "both"},
+    "without self-distillation, labels on the strong view": {"distillation": NO_DISTILLATION, "supervise": "student"},
+    "without quantization": {"quantization": 0.0},
+    "self-distillation x 10": {"distillation": 1.0},
+    "teacher 0.2": {"teacher_strength": 0.2},
+    "teacher 1.0": {"teacher_strength": 1.0},
+}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a training may do.
+
+    Attributes:
+        widths: of the network's three groups.
+        steps, batch_size, learning_rate: of the training.
+    """
+
+    widths: tuple[int, int, int]
+    steps: int
+    batch_size: int = 256
+    learning_rate: float = 5e-3
+
+    def training(self, seed: int) -> TrainingSettings:
+        """The settings of the loop; the validation score is only taken at the end."""
+        return TrainingSettings(
+            self.steps, self.batch_size, learning_rate=self.learning_rate, warm_up=self.steps // 20,
+            evaluate_every=self.steps, seed=seed,
+        )  # fmt: skip
+
+
+TINY = Budget((8, 16, 16), 60, batch_size=64)
+LIVE = Budget((32, 64, 128), 980)  # about five minutes on two cores
+SHORT = Budget((32, 64, 128), 330)  # under two minutes: for the grids with many cells
+
+
+def budget_for(profile: str, wanted: Budget) -> Budget:
+    """The profile `quick` makes every training tiny."""
+    return TINY if profile == "quick" else wanted
+
+
+def build(images: ImageSet, split: Split, budget: Budget, settings: DHDSettings, seed: int) -> DHD:
+    """A new DHD on the fast network, its first layer whitened with training images."""
+    statistics = STATISTICS.get(images.name) or channel_statistics(images.images[split.train])
+    backbone = load_backbone(
+        "fast-convnet", channels=images.images.shape[1], seed=seed, statistics=statistics, autocast=fast_autocast(),
+        widths=budget.widths,
+    )  # fmt: skip
+    backbone.whiten(images.images[split.train[:WHITENED_ON]])
+    return DHD(backbone, len(images.class_names), settings, seed)
+
+
+def judge_searches(method: DHD, images: ImageSet, split: Split) -> list[Value]:
+    """mAP@1000 of the test queries, in the labelled database and in one that was never trained on."""
+    values = []
+    for name in ("test", "untrained"):
+        search = split.searches[name]
+        query, database = (describe(method, images.images[part]) for part in (search.query, search.database))
+        relevance = Relevance(images.labels[search.query], images.labels[search.database])
+        distances = method.distances(query, method.encode(database))
+        ties = ("expected", "seeded") if name == "test" else ("expected",)
+        values += judge(distances, relevance, search=name, ties=ties)
+    return values
+
+
+def _run(budget: Budget):
+    def run(job: Job) -> Sequence[Value]:
+        cell, chosen = job.cell, budget_for(job.profile, budget)
+        settings = DHDSettings(bits=cell.bits, strong=DHD_STRONG, **cell.settings)
+        method = build(job.images, job.split, chosen, settings, cell.seed)
+        history = train(method, job.images, job.split, chosen.training(cell.seed), snapshot_count=10)
+        values = judge_searches(method, job.images, job.split)
+        return [*values, Value(history.scores[-1], "mAP", "validation", 1000, "retrieved", "expected")]
+
+    return run
+
+
+def _protocol(profile: str, images: ImageSet) -> str:
+    return protocol_for(images, "supervised", "quick" if profile == "quick" else "full")
+
+
+def _bits_cells(profile: str, images: ImageSet) -> list[Cell]:
+    return [Cell("DHD", "DHD", _protocol(profile, images), b, seed) for b in BITS for seed in range(3)]
+
+
+def _terms_cells(profile: str, images: ImageSet) -> list[Cell]:
+    protocol = _protocol(profile, images)
+    return [
+        Cell("DHD", name, protocol, 64, seed, settings=changes) for seed in range(5) for name, changes in TERMS.items()
+    ]
+
+
+def _plugin_cells(profile: str, images: ImageSet) -> list[Cell]:
+    """Each other loss alone (on both views, so that it sees as much), and with self-distillation."""
+    protocol = _protocol(profile, images)
+    cells = []
+    for seed in range(5):
+        for loss in LOSSES[1:]:
+            shared = {"loss": loss, "quantization": 0.0}
+            alone = {**shared, "distillation": NO_DISTILLATION}
+            cells += [
+                Cell(loss, "alone", protocol, 64, seed, settings=alone),
+                Cell(loss, "alone, labels on both views", protocol, 64, seed, settings={**alone, "supervise": "both"}),
+                Cell(
+                    loss,
+                    "with self-distillation",
+                    protocol,
+                    64,
+                    seed,
+                    settings={**shared, "distillation": DISTILLATION},
+                ),
+            ]
+    return cells
+
+
+DHD_BITS = Grid(
+    "dhd-bits",
+    "DHD with 16, 32 and 64 bits, trained as in the page, three seeds",
+    "general", _bits_cells, _run(LIVE), 340, repeatable=False,
+)  # fmt: skip
+DHD_TERMS = Grid(
+    "dhd-terms",
+    "What each term of DHD and the strength of its teacher buy: 64 bits, five seeds, equal steps and views",
+    "general", _terms_cells, _run(SHORT), 130, repeatable=False,
+)  # fmt: skip
+DHD_PLUGINS = Grid(
+    "dhd-plugins",
+    "Self-distillation added to CSQ, HashNet and DPN: 64 bits, five seeds, equal steps and views",
+    "general", _plugin_cells, _run(SHORT), 130, repeatable=False,
+)  # fmt: skip
