@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from retrieval_lib.quantization.assignment import part_distances
+
 DESCRIPTORS_AT_ONCE = 8192  # bounds the memory of the distances to all codewords
 
 
@@ -60,26 +62,32 @@ class ProductQuantizer:
         rotated = descriptors if self.rotation is None else descriptors @ self.rotation
         return rotated.unflatten(1, (self.codebooks.shape[0], self.codebooks.shape[2]))
 
-    def look_up_tables(self, query: Tensor) -> Tensor:
-        """Squared distances between the parts of queries and all codewords: (Q, D) to (Q, M, K).
+    def look_up_tables(self, query: Tensor, metric: str = "squared Euclidean") -> Tensor:
+        """Distances between the parts of queries and all codewords: (Q, D) to (Q, M, K).
 
-        Their sum over a code is the squared distance between the query and what the code stands for (ADC).
-        """
-        parts = self.parts(query).transpose(0, 1)  # (M, Q, d)
-        products = parts @ self.codebooks.transpose(1, 2)  # (M, Q, K)
-        squares = (parts**2).sum(2, keepdim=True) + (self.codebooks**2).sum(2).unsqueeze(1)  # (M, Q, K)
-        return (squares - 2 * products).clamp_(min=0).transpose(0, 1).contiguous()
-
-    def encode(self, descriptors: Tensor) -> Tensor:
-        """The nearest codeword of each part: (N, D) to (N, M) int64; of equally near ones the first.
+        Their sum over a code compares the query with what the code stands for (ADC). By `squared Euclidean` it is
+        their squared distance; by `inner product` their negated inner product. By `Euclidean`, which SPQ's published
+        code takes, it is a sum of plain distances, which is no distance between the two.
 
         Raises:
-            ValueError: the descriptors have another length, or hold NaN.
+            ValueError: there is no such metric, or the queries have another length.
+        """
+        return part_distances(self.parts(query), self.codebooks, metric)
+
+    def encode(self, descriptors: Tensor, metric: str = "squared Euclidean") -> Tensor:
+        """The nearest codeword of each part: (N, D) to (N, M) int64; of equally near ones the first.
+
+        Args:
+            descriptors: (N, D) float.
+            metric: `squared Euclidean`; or `inner product`, for codebooks that were learned with it.
+
+        Raises:
+            ValueError: the descriptors have another length, or hold NaN; or there is no such metric.
         """
         if descriptors.isnan().any():
             raise ValueError("A descriptor holds NaN, which is near to no codeword.")
         blocks = descriptors.split(DESCRIPTORS_AT_ONCE)
-        return torch.cat([self.look_up_tables(block).argmin(2) for block in blocks])
+        return torch.cat([self.look_up_tables(block, metric).argmin(2) for block in blocks])
 
     def decode(self, codes: Tensor) -> Tensor:
         """What codes stand for, as descriptors: (N, M) to (N, D), rotated back.
