@@ -1,9 +1,12 @@
-"""Deep hash distillation, recorded: by bits, term by term, and as a plug-in of other losses."""
+"""Deep hash distillation, recorded: how fast to learn, by bits, term by term, and as a plug-in of other losses."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from retrieval_lib.augmentation import DHD_STRONG
+import torch
+from torch import Tensor
+
+from retrieval_lib.augmentation import DHD_STRONG, RandomView, settings_for
 from retrieval_lib.backbones import STATISTICS, channel_statistics, fast_autocast, load_backbone
 from retrieval_lib.data import ImageSet, Split, protocol_for
 from retrieval_lib.evaluation import Relevance
@@ -14,8 +17,12 @@ from retrieval_lib.methods.dhd import DHD, LOSSES, DHDSettings
 from retrieval_lib.training import TrainingSettings, train
 
 BITS = (16, 32, 64)
+SCATTERED = 1_000  # validation images whose strong views are compared with themselves
 WHITENED_ON = 5_000  # training images that the first layer is computed from
 NO_DISTILLATION, DISTILLATION = 0.0, 0.1
+
+# Trials of the training's speed: batch size and learning rate, with as many images seen in each.
+TRIALS = ((256, 2.5e-3), (256, 5e-3), (256, 1e-2), (128, 2.5e-3), (128, 5e-3))
 
 # Each variant by name: what it changes in the paper's settings. The controls see the same two views as DHD does.
 TERMS: dict[str, dict] = {
@@ -53,7 +60,7 @@ class Budget:
 
 
 TINY = Budget((8, 16, 16), 60, batch_size=64)
-LIVE = Budget((32, 64, 128), 980)  # about five minutes on two cores
+LIVE = Budget((32, 64, 128), 820)  # under five minutes on two cores, with the page's live figure
 SHORT = Budget((32, 64, 128), 330)  # under two minutes: for the grids with many cells
 
 
@@ -86,6 +93,15 @@ def judge_searches(method: DHD, images: ImageSet, split: Split) -> list[Value]:
     return values
 
 
+def turned_bits(method: DHD, images: ImageSet, positions: Tensor, seed: int = 0) -> Tensor:
+    """For each image the share (n,) of its bits that differ between its own code and the code of a strong view."""
+    pixels = images.images[positions]
+    view = RandomView(settings_for(DHD_STRONG, images.name, pixels.shape[1]), tuple(pixels.shape[2:]))
+    strong = (view(pixels, seed) * 255).round().to(torch.uint8)
+    own, seen = (method.encode(describe(method, x)) for x in (pixels, strong))  # (n, bits) each
+    return (own != seen).float().mean(1)
+
+
 def _run(budget: Budget):
     def run(job: Job) -> Sequence[Value]:
         cell, chosen = job.cell, budget_for(job.profile, budget)
@@ -93,13 +109,35 @@ def _run(budget: Budget):
         method = build(job.images, job.split, chosen, settings, cell.seed)
         history = train(method, job.images, job.split, chosen.training(cell.seed), snapshot_count=10)
         values = judge_searches(method, job.images, job.split)
-        return [*values, Value(history.scores[-1], "mAP", "validation", 1000, "retrieved", "expected")]
+        values.append(Value(history.scores[-1], "mAP", "validation", 1000, "retrieved", "expected"))
+        turned = turned_bits(method, job.images, job.split.searches["validation"].query[:SCATTERED])
+        return [*values, Value(float(turned.mean()), "share of bits turned by a strong view", "validation")]
 
     return run
 
 
+def _run_trial(job: Job) -> Sequence[Value]:
+    """The validation score alone: a setting is never chosen on the test queries."""
+    chosen = budget_for(job.profile, SHORT)
+    batch_size, rate = job.cell.settings["batch_size"], job.cell.settings["learning_rate"]
+    steps = chosen.steps * chosen.batch_size // batch_size
+    trial = replace(chosen, steps=steps, batch_size=batch_size, learning_rate=rate)
+    method = build(job.images, job.split, trial, DHDSettings(bits=job.cell.bits), job.cell.seed)
+    history = train(method, job.images, job.split, trial.training(job.cell.seed), snapshot_count=10)
+    return [Value(history.scores[-1], "mAP", "validation", 1000, "retrieved", "expected")]
+
+
 def _protocol(profile: str, images: ImageSet) -> str:
     return protocol_for(images, "supervised", "quick" if profile == "quick" else "full")
+
+
+def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
+    protocol = _protocol(profile, images)
+    return [
+        Cell("DHD", f"batches of {batch}, rate {rate:g}", protocol, 64,
+             settings={"batch_size": batch, "learning_rate": rate})
+        for batch, rate in TRIALS
+    ]  # fmt: skip
 
 
 def _bits_cells(profile: str, images: ImageSet) -> list[Cell]:
@@ -124,22 +162,21 @@ def _plugin_cells(profile: str, images: ImageSet) -> list[Cell]:
             cells += [
                 Cell(loss, "alone", protocol, 64, seed, settings=alone),
                 Cell(loss, "alone, labels on both views", protocol, 64, seed, settings={**alone, "supervise": "both"}),
-                Cell(
-                    loss,
-                    "with self-distillation",
-                    protocol,
-                    64,
-                    seed,
-                    settings={**shared, "distillation": DISTILLATION},
-                ),
-            ]
+                Cell(loss, "with self-distillation", protocol, 64, seed,
+                     settings={**shared, "distillation": DISTILLATION}),
+            ]  # fmt: skip
     return cells
 
 
+DHD_TRIALS = Grid(
+    "dhd-trials",
+    "Batch size and learning rate of the trainings below, chosen on the validation part",
+    "general", _trial_cells, _run_trial, 130, repeatable=False,
+)  # fmt: skip
 DHD_BITS = Grid(
     "dhd-bits",
     "DHD with 16, 32 and 64 bits, trained as in the page, three seeds",
-    "general", _bits_cells, _run(LIVE), 340, repeatable=False,
+    "general", _bits_cells, _run(LIVE), 300, repeatable=False,
 )  # fmt: skip
 DHD_TERMS = Grid(
     "dhd-terms",

@@ -40,6 +40,14 @@ def cells(profile: str, images: ImageSet) -> list[Cell]:
     return made
 
 
+def large_cells(profile: str, images: ImageSet) -> list[Cell]:
+    """The methods that trained codes are compared with, on pixels of the largest protocol, three seeds."""
+    protocol = protocol_for(images, "supervised", "quick" if profile == "quick" else "full")
+    return [
+        Cell(m, "pixels", protocol, bits, seed) for m in ("LSH", "ITQ", "PQ") for bits in BITS[:3] for seed in range(3)
+    ]
+
+
 def run(job: Job) -> Sequence[Value]:
     """Fit on the seed's training images, encode queries and database, and judge the search."""
     search, labels = job.split.searches["test"], job.images.labels
@@ -102,5 +110,14 @@ SHALLOW_CODES = Grid(
     cells=cells,
     run=run,
     seconds=10,
+    repeatable=False,
+)
+SHALLOW_LARGE = Grid(
+    name="shallow-large",
+    title="LSH, ITQ and PQ on the pixels of 10,000 queries and 50,000 database images, three seeds",
+    kind="general",
+    cells=large_cells,
+    run=run,
+    seconds=30,
     repeatable=False,
 )

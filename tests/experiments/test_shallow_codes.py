@@ -52,3 +52,11 @@ def test_long_codes_rank_nearly_as_exact_search_does(method):
     near = distances_by(method, 64, 0, train, query, database).block(0, 20).float()
     correlation = torch.corrcoef(torch.stack([exact.flatten(), near.flatten()]))[0, 1]
     assert correlation > 0.3
+
+
+def test_the_large_grid_has_the_largest_protocol(digits):
+    made = GRIDS["shallow-large"].cells("book", digits)
+    assert {cell.protocol for cell in made} == {"mnist-500-3500"}
+    assert {(cell.method, cell.bits, cell.seed) for cell in made} == {
+        (method, bits, seed) for method in ("LSH", "ITQ", "PQ") for bits in (16, 32, 64) for seed in range(3)
+    }
