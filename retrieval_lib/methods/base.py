@@ -32,11 +32,13 @@ class Method(nn.Module):
     Attributes:
         views: the random views of an image that a step needs, in the order in which `loss_terms` expects them.
         uses_labels: whether `loss_terms` reads the batch's targets.
+        images_per_class: how many images of each of its classes a batch must hold; 0: images are drawn freely.
         bits: length of a code.
     """
 
     views: tuple[ViewSettings, ...]
     uses_labels: bool = True
+    images_per_class: int = 0
     bits: int
 
     def loss_terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:

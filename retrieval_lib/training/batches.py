@@ -1,6 +1,7 @@
 """Which images a step sees, and how they look: a function of the seed and the step alone, so that runs can resume."""
 
 import hashlib
+from bisect import bisect_left
 
 import torch
 from torch import Tensor
@@ -34,6 +35,93 @@ def step_indices(train: Tensor, step: int, settings: TrainingSettings) -> Tensor
     return train[order[place * settings.batch_size : (place + 1) * settings.batch_size]]
 
 
+def steps_per_epoch(method: Method, images: ImageSet, train: Tensor, settings: TrainingSettings) -> int:
+    """How many batches an epoch has, for a method that takes its images freely or by class.
+
+    Args:
+        method: its `images_per_class` is read.
+        images: the data set.
+        train: (n,) positions of the images to learn from.
+        settings: batch size.
+
+    Raises:
+        ValueError: the method asks for images by class, and cannot have them: it may not see labels, the images have
+            several labels each, the batch size is no multiple of `images_per_class`, or there are too few classes
+            with that many training images.
+    """
+    each = method.images_per_class
+    if not each:
+        return max(1, len(train) // settings.batch_size)
+    if not method.uses_labels:
+        raise ValueError(
+            f"images_per_class={each}: batches by class tell a method the labels that it may not see; set it to 0."
+        )
+    if images.multi_label:
+        raise ValueError(
+            f"images_per_class={each}: {images.name} has several labels an image, so no image belongs to one class; "
+            "set it to 0 to draw images freely."
+        )
+    return _class_batches(torch.bincount(images.labels[train]), settings.batch_size, each)
+
+
+def _class_batches(counts: Tensor, batch_size: int, each: int) -> int:
+    """The largest number T of batches of P classes for which classes of (classes,) `counts` images suffice.
+
+    A class fills one place in each of at most T batches, so T is possible where the sum of min(groups, T) is P T.
+    """
+    if batch_size % each:
+        raise ValueError(
+            f"batch_size={batch_size} is no multiple of images_per_class={each}; take {max(1, batch_size // each) * each}."
+        )
+    classes, groups = batch_size // each, counts // each
+    enough = int((groups > 0).sum())
+    if enough < classes:
+        raise ValueError(
+            f"batch_size={batch_size} with images_per_class={each} needs {classes} classes of at least {each} training "
+            f"images, but there are {enough}; take a batch of at most {enough * each}, or fewer images a class."
+        )
+    most = int(groups.sum()) // classes
+    return bisect_left(range(1, most + 1), True, key=lambda t: int(groups.clamp(max=t).sum()) < classes * t)
+
+
+def class_step_indices(train: Tensor, labels: Tensor, step: int, settings: TrainingSettings, each: int) -> Tensor:
+    """Positions (B,) of the images of a step: `each` images of each of B / `each` classes, class by class.
+
+    In an epoch no image is seen twice. The images of a class are shuffled and cut into groups of `each`; what fills no
+    group waits for another epoch, when the shuffle is another. The groups stand in a row, class by class, and are dealt
+    to the epoch's T batches in turn, so that no batch gets two groups of a class (McNaughton's wrap-around rule, 1959).
+    Groups in excess are left out at random, each class's first one last, so that an epoch misses as few classes as it
+    can.
+
+    Args:
+        train: (n,) positions of the images to learn from.
+        labels: (n,) their classes.
+        step: counted from 0.
+        settings: batch size and seed.
+        each: images of a class in a batch, at least 1.
+
+    Raises:
+        ValueError: the batch size is no multiple of `each`, or too few classes have `each` images.
+    """
+    counts = torch.bincount(labels)  # (classes,)
+    batches = _class_batches(counts, settings.batch_size, each)
+    epoch, place = divmod(step, batches)
+    generator = torch.Generator().manual_seed(derived_seed(settings.seed, "classes", epoch))
+    order = torch.randperm(len(train), generator=generator)
+    by_class = order[labels[order].argsort(stable=True)]  # (n,): shuffled, then sorted by class
+    groups = (counts // each).clamp(max=batches)
+    owner = torch.repeat_interleave(groups)  # (G,): the class of each group
+    number = torch.arange(len(owner)) - (groups.cumsum(0) - groups)[owner]  # (G,): from 0 in each class
+    first = (counts.cumsum(0) - counts)[owner] + each * number  # (G,): where in `by_class` the group begins
+    chance = torch.rand(len(owner), generator=generator) + (number > 0)
+    kept = chance.argsort()[: batches * (settings.batch_size // each)]
+    seat = torch.randperm(len(counts), generator=generator)
+    row = kept[seat[owner[kept]].argsort(stable=True)]  # the groups class by class, classes in random order
+    turn = torch.randperm(batches, generator=generator)[place]
+    mine = first[row[turn::batches]].unsqueeze(1) + torch.arange(each)  # (B / each, each)
+    return train[by_class[mine.flatten()]]
+
+
 def targets_of(images: ImageSet, indices: Tensor) -> Tensor:
     """(B, classes) float: one-hot, or multi-hot where images have several labels."""
     labels = images.labels[indices]
@@ -60,9 +148,16 @@ def step_batch(
         step: counted from 0.
         settings: batch size and seed.
         makers: as `view_makers` gives them.
+
+    Raises:
+        ValueError: as `steps_per_epoch`.
     """
     device = next(method.parameters()).device
-    indices = step_indices(train, step, settings)
+    if method.images_per_class:
+        steps_per_epoch(method, images, train, settings)  # refuses what has no batches by class
+        indices = class_step_indices(train, images.labels[train], step, settings, method.images_per_class)
+    else:
+        indices = step_indices(train, step, settings)
     pixels = images.images[indices].to(device)
     views = [maker(pixels, derived_seed(settings.seed, "view", step, number)) for number, maker in enumerate(makers)]
     targets = targets_of(images, indices).to(device) if method.uses_labels else None

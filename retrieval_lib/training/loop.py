@@ -11,7 +11,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from retrieval_lib.data import ImageSet, Split
 from retrieval_lib.methods.base import Method, describe
 from retrieval_lib.progress import ProgressLine
-from retrieval_lib.training.batches import epoch_of, step_batch, view_makers
+from retrieval_lib.training.batches import step_batch, steps_per_epoch, view_makers
 from retrieval_lib.training.history import History, Snapshot, weights_hash
 from retrieval_lib.training.interrupts import deferred_interrupt
 from retrieval_lib.training.settings import TrainingSettings, learning_rate
@@ -57,12 +57,14 @@ def train(
 
     Raises:
         TrainingDiverged: a loss term is no finite number.
-        ValueError: there are fewer training images than a batch holds, or the saved state is of another run.
+        ValueError: there are fewer training images than a batch holds, or no batches by class for a method that asks
+            for them (see `steps_per_epoch`), or the saved state is of another run.
     """
     if len(split.train) < settings.batch_size:
         raise ValueError(
             f"batch_size={settings.batch_size}: the split has only {len(split.train)} training images; take fewer."
         )
+    per_epoch = steps_per_epoch(method, images, split.train, settings)
     search = split.searches.get("validation")
     points = snapshot_points(images, search or split.searches["test"], snapshot_count)
     history = History(points, weights_before=weights_hash(method), initial=initial)
@@ -107,7 +109,7 @@ def train(
                 for name, value in terms.items():
                     sums[name] = sums.get(name, 0.0) + value
                 step += 1
-                line.update(step, _note(history, step, len(split.train), settings))
+                line.update(step, _note(history, step, per_epoch))
                 if step % settings.evaluate_every == 0 or step == settings.steps:
                     record_now()
                     evaluate_now()
@@ -184,7 +186,6 @@ def _decays(name: str, parameter: nn.Parameter) -> bool:
     return parameter.ndim > 1 and "proxies" not in name and "codebooks" not in name
 
 
-def _note(history: History, step: int, count: int, settings: TrainingSettings) -> str:
-    epoch, _ = epoch_of(step, count, settings.batch_size)
-    told = f"epoch {epoch + 1}"
+def _note(history: History, step: int, per_epoch: int) -> str:
+    told = f"epoch {step // per_epoch + 1}"
     return told + (f", validation mAP {history.scores[-1]:.3f}" if history.scores else "")
