@@ -48,6 +48,7 @@ def epoch_of_batches(counts, batch_size, each, epoch=0, seed=0):
 LAYOUTS = [
     ([10] * 6, 12, 4), ([7] * 35, 32, 4), ([5, 40, 8, 13, 9, 27, 4, 6], 16, 4), ([2, 3, 200, 2], 6, 2),
     ([9, 0, 1, 9, 9], 6, 3), ([30, 4, 4], 3, 1),
+    ([12, 12, 8, 4, 4, 4, 4], 16, 4),
 ]  # fmt: skip
 
 
@@ -74,10 +75,10 @@ def test_the_epoch_is_as_long_as_can_be_and_misses_a_class_only_where_it_must(co
     by_class.images_per_class = each
     length = steps_per_epoch(by_class, images, torch.arange(len(labels)), replace(SHORT, batch_size=batch_size))
     assert length == batches_by_hand(counts, batch_size // each, each) > 0
-    _, epoch = epoch_of_batches(counts, batch_size, each)
     eligible = sum(c >= each for c in counts)
-    seen = len(labels[torch.cat(epoch)].unique())
-    assert seen == min(eligible, length * (batch_size // each))
+    for epoch in range(20):
+        seen = len(labels[torch.cat(epoch_of_batches(counts, batch_size, each, epoch)[1])].unique())
+        assert seen == min(eligible, length * (batch_size // each))
 
 
 def test_over_epochs_every_image_of_every_large_enough_class_is_seen_and_about_as_often():
