@@ -6,10 +6,13 @@ from pathlib import Path
 
 import faiss
 import torch
+from torch import Tensor
 
 from retrieval_lib.files import sha256_of_file, write_whole
 from retrieval_lib.index.base import Index
+from retrieval_lib.index.faiss_codes import from_faiss
 from retrieval_lib.index.hamming import HammingIndex
+from retrieval_lib.index.inverted import IVFPQIndex
 from retrieval_lib.index.product import PQIndex
 from retrieval_lib.quantization import ProductQuantizer
 
@@ -21,7 +24,7 @@ def save_index(index: Index, path, split_hash: str) -> None:
     """Write `path`, a faiss file, and `path` with `.json` added: bits, metric, which images, and checksums.
 
     Args:
-        index: a `HammingIndex` or a `PQIndex`.
+        index: a `HammingIndex`, a `PQIndex` or an `IVFPQIndex`.
         path: of the faiss file.
         split_hash: `Split.hash` of the split whose database the index holds: positions mean nothing without it.
 
@@ -39,7 +42,7 @@ def save_index(index: Index, path, split_hash: str) -> None:
         "bits": index.bits,
         "metric": index.metric,
         "count": len(index),
-        "settings": {} if binary else {"fast": index.fast, "refine": index.refine},
+        "settings": {} if binary else index.settings,
         "split_hash": split_hash,
         "file_sha256": checksum,
     }
@@ -107,18 +110,20 @@ def _read_sidecar(path: Path) -> dict:
 
 
 def _product_index(found, told: dict) -> PQIndex:
-    """Codebooks, rotation and codes out of a faiss index, into one of ours."""
-    rotation, inner = None, faiss.downcast_index(found)
-    if isinstance(inner, faiss.IndexPreTransform):
-        turn = faiss.downcast_VectorTransform(inner.chain.at(0))
-        matrix = faiss.vector_to_array(turn.A).reshape(turn.d_out, turn.d_in)
-        rotation, inner = torch.from_numpy(matrix.T.copy()), faiss.downcast_index(inner.index)
-    if isinstance(inner, faiss.IndexRefine):
-        inner = faiss.downcast_index(inner.refine_index)
-    pq = inner.pq
-    centroids = faiss.vector_to_array(pq.centroids).reshape(pq.M, pq.ksub, pq.dsub)
-    index = PQIndex(ProductQuantizer(torch.from_numpy(centroids.copy()), rotation), told["metric"], **told["settings"])
-    packed = faiss.vector_to_array(inner.codes).reshape(inner.ntotal, -1)
-    codes = faiss.unpack_bitstrings(packed, pq.M, pq.nbits)
-    index.add(torch.from_numpy(codes.astype("int64")))
+    """Codebooks, rotation, centres and codes out of a faiss index, into one of ours."""
+    quantizer, codes = from_faiss(found)
+    if told["kind"] == "IVFPQIndex":
+        index = IVFPQIndex(quantizer, _centres(found, quantizer), told["metric"], **told["settings"])
+    else:
+        index = PQIndex(quantizer, told["metric"], **told["settings"])
+    index.add(codes)
     return index
+
+
+def _centres(found, quantizer: ProductQuantizer) -> Tensor:
+    """(lists, D), turned back."""
+    inner = faiss.downcast_index(found)
+    if isinstance(inner, faiss.IndexPreTransform):
+        inner = faiss.downcast_index(inner.index)
+    centres = torch.from_numpy(inner.quantizer.reconstruct_n(0, inner.nlist))
+    return centres if quantizer.rotation is None else centres @ quantizer.rotation.T
