@@ -6,6 +6,9 @@ import kornia.augmentation as K
 import torch
 from torch import Tensor, nn
 
+CHANGES = ("crop", "flip", "jitter", "grey", "blur", "occlusion")
+HIDDEN = 0.5  # mid-grey: what an occluded part shows
+
 
 @dataclass(frozen=True)
 class ViewSettings:
@@ -17,6 +20,8 @@ class ViewSettings:
         jitter: probability of a colour jitter of `jitter_strength` (brightness, contrast, saturation, hue).
         grey: probability of losing the colour.
         blur: probability of a Gaussian blur, its deviation drawn between `blur_deviation` pixels.
+        occlusion: probability that a grey rectangle hides a part of the image, of an area between `occlusion_area` of
+            it, up to about three times as high as wide or as wide as high.
     """
 
     crop: float = 0.0
@@ -27,12 +32,19 @@ class ViewSettings:
     grey: float = 0.0
     blur: float = 0.0
     blur_deviation: tuple[float, float] = (0.1, 2.0)
+    occlusion: float = 0.0
+    occlusion_area: tuple[float, float] = (0.02, 0.2)
 
     def __post_init__(self):
-        for name in ("crop", "flip", "jitter", "grey", "blur"):
+        for name in CHANGES:
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f"{name}={value} is not a probability; give a number from 0 to 1.")
+        smallest, largest = self.occlusion_area
+        if not 0.0 < smallest <= largest < 1.0:
+            raise ValueError(
+                f"occlusion_area={self.occlusion_area}: give two shares of an image, the smaller one first."
+            )
 
     def weakened(self, factor: float) -> "ViewSettings":
         """The same view with every probability multiplied by `factor` (s_T of DHD, ECCV 2022).
@@ -42,23 +54,27 @@ class ViewSettings:
         """
         if not 0.0 <= factor <= 1.0:
             raise ValueError(f"factor={factor}: a view is weakened by a number from 0 to 1.")
-        names = ("crop", "flip", "jitter", "grey", "blur")
-        return replace(self, **{name: getattr(self, name) * factor for name in names})
+        return replace(self, **{name: getattr(self, name) * factor for name in CHANGES})
 
     def without(self, *names: str) -> "ViewSettings":
         """The same view without the named changes, for images that they would spoil, or for an ablation."""
         for name in names:
-            if name not in ("crop", "flip", "jitter", "grey", "blur"):
-                raise ValueError(f"There is no change {name!r}; choose from crop, flip, jitter, grey, blur.")
+            if name not in CHANGES:
+                raise ValueError(f"There is no change {name!r}; choose from {', '.join(CHANGES)}.")
         return replace(self, **dict.fromkeys(names, 0.0))
 
 
 DHD_STRONG = ViewSettings(crop=1.0, flip=0.5, jitter=0.8, jitter_strength=(0.4, 0.8, 0.8, 0.2), grey=0.2, blur=0.5)
 SIMCLR = ViewSettings(crop=1.0, flip=0.5, jitter=0.8, jitter_strength=(0.4, 0.4, 0.4, 0.1), grey=0.2, blur=0.5)
+# Chosen for this book, not from a paper: a face stays whole enough to be known, and no colour of skin is invented.
+FACES = ViewSettings(
+    crop=1.0, crop_area=(0.5, 1.0), flip=0.5, jitter=0.8, jitter_strength=(0.4, 0.4, 0.2, 0.02), blur=0.3,
+    blur_deviation=(0.1, 1.5), occlusion=0.3,
+)  # fmt: skip
 
 
 def settings_for(settings: ViewSettings, dataset: str, channels: int) -> ViewSettings:
-    """What a data set allows: a mirrored digit is another digit, and a grey image has no colour to lose.
+    """What a data set allows: a mirrored or half hidden digit is another digit, a grey image has no colour to lose.
 
     Args:
         settings: the view as the paper has it.
@@ -66,7 +82,7 @@ def settings_for(settings: ViewSettings, dataset: str, channels: int) -> ViewSet
         channels: 1 or 3.
     """
     if dataset == "mnist":
-        settings = replace(settings.without("flip", "jitter", "grey"), crop_area=(0.5, 1.0))
+        settings = replace(settings.without("flip", "jitter", "grey", "occlusion"), crop_area=(0.5, 1.0))
     elif channels == 1:
         brightness, contrast, _, _ = settings.jitter_strength
         settings = replace(settings.without("grey"), jitter_strength=(brightness, contrast, 0.0, 0.0))
@@ -98,6 +114,8 @@ class RandomView(nn.Module):
             changes.append(K.RandomGrayscale(p=settings.grey))
         if settings.blur:
             changes.append(K.RandomGaussianBlur((blur_size, blur_size), settings.blur_deviation, p=settings.blur))
+        if settings.occlusion:
+            changes.append(K.RandomErasing(scale=settings.occlusion_area, value=HIDDEN, p=settings.occlusion))
         self.changes = nn.Sequential(*changes)
 
     @torch.no_grad()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from retrieval_lib.augmentation import DHD_STRONG, SIMCLR, RandomView, ViewSettings, settings_for
+from retrieval_lib.augmentation import DHD_STRONG, FACES, SIMCLR, RandomView, ViewSettings, settings_for
 
 
 @pytest.fixture
@@ -11,7 +11,7 @@ def images():
     return torch.randint(0, 256, (400, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("name", ["crop", "flip", "jitter", "grey", "blur"])
+@pytest.mark.parametrize("name", ["crop", "flip", "jitter", "grey", "blur", "occlusion"])
 @pytest.mark.parametrize("probability", [0.25, 0.5])
 def test_each_change_is_decided_per_image(images, name, probability):
     view = RandomView(ViewSettings(**{name: probability}), (32, 32))(images, seed=3)
@@ -52,7 +52,54 @@ def test_grey_has_equal_channels_and_flip_is_a_mirror(images):
     assert torch.allclose(mirrored, images[:8].flip(3) / 255)
 
 
+@pytest.mark.parametrize("area", [(0.02, 0.2), (0.1, 0.1), (0.3, 0.5)])
+def test_occlusion_hides_one_rectangle_of_each_image_and_leaves_the_rest(images, area):
+    faces = torch.cat([images, images[:100, :1].expand(-1, 3, -1, -1)])[:300]
+    view = RandomView(ViewSettings(occlusion=1.0, occlusion_area=area), (32, 32))(faces, seed=1)
+    shares, shapes, corners = [], set(), set()
+    for before, after in zip(faces / 255, view, strict=True):
+        hidden = (after == 0.5).all(0)
+        rows, columns = hidden.any(1).nonzero().flatten(), hidden.any(0).nonzero().flatten()
+        box = hidden[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        assert box.all() and torch.equal(after[:, ~hidden], before[:, ~hidden])
+        shares.append(box.numel() / hidden.numel())
+        shapes.add(tuple(box.shape))
+        corners.add((int(rows[0]), int(columns[0])))
+    rounded = 0.5 * (32 + 32) / 32**2 + 0.01  # to whole pixels in both directions
+    assert min(shares) > area[0] - rounded and max(shares) < area[1] + rounded
+    assert len(shapes) > 5 and len(corners) > 50
+    middle, spread = sum(area) / 2, (area[1] - area[0]) / 12**0.5
+    assert abs(sum(shares) / len(shares) - middle) < 5 * spread / 300**0.5 + 0.01
+
+
+def test_occlusion_comes_last_and_leaves_the_other_draws_as_they_were(images):
+    plain, hidden = (
+        RandomView(ViewSettings(flip=0.5, jitter=0.8, blur=0.5, occlusion=p), (32, 32))(images[:50], 3) for p in (0, 1)
+    )
+    shown = (hidden != 0.5).any(1, keepdim=True).expand_as(plain)
+    assert torch.equal(plain[shown], hidden[shown]) and 0.8 < float(shown.float().mean()) < 0.98
+
+
+@pytest.mark.parametrize(("dataset", "channels", "size"), [("lfw", 3, (64, 64)), ("orl", 1, (56, 46))])
+def test_faces_of_both_sets_have_their_views(dataset, channels, size):
+    settings = settings_for(FACES, dataset, channels)
+    pixels = torch.randint(0, 256, (60, channels, *size), dtype=torch.uint8)
+    view = RandomView(settings, size)
+    first = view(pixels, seed=0)
+    assert (
+        first.shape == pixels.shape and torch.equal(first, view(pixels, seed=0)) and 0 <= first.min() < first.max() <= 1
+    )
+    assert not torch.equal(first, view(pixels, seed=1))
+    if channels == 3:
+        assert settings == FACES
+    else:
+        assert settings.jitter_strength == (*FACES.jitter_strength[:2], 0.0, 0.0) and settings.grey == 0
+        assert (settings.occlusion, settings.blur, settings.flip) == (FACES.occlusion, FACES.blur, FACES.flip)
+
+
 def test_weakened_scales_every_probability_and_nothing_else():
+    assert FACES.weakened(0.5).occlusion == FACES.occlusion / 2
+    assert FACES.weakened(0.5).occlusion_area == FACES.occlusion_area
     weak = DHD_STRONG.weakened(0.2)
     assert [weak.crop, weak.flip, weak.jitter, weak.grey, weak.blur] == pytest.approx([0.2, 0.1, 0.16, 0.04, 0.1])
     assert weak.jitter_strength == DHD_STRONG.jitter_strength and weak.crop_area == DHD_STRONG.crop_area
@@ -60,6 +107,7 @@ def test_weakened_scales_every_probability_and_nothing_else():
 
 def test_digits_are_never_mirrored_and_grey_images_keep_no_colour_change():
     digits = settings_for(DHD_STRONG, "mnist", 1)
+    assert settings_for(FACES, "mnist", 1).occlusion == 0.0
     assert digits.flip == digits.jitter == digits.grey == 0.0 and digits.crop == 1.0
     faces = settings_for(SIMCLR, "orl", 1)
     assert faces.flip == 0.5 and faces.grey == 0.0 and faces.jitter_strength[2:] == (0.0, 0.0)
@@ -71,6 +119,11 @@ def test_digits_are_never_mirrored_and_grey_images_keep_no_colour_change():
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r"flip=1\.5"):
         ViewSettings(flip=1.5)
+    with pytest.raises(ValueError, match=r"occlusion=-0\.1"):
+        ViewSettings(occlusion=-0.1)
+    for area in ((0.3, 0.1), (0.0, 0.2), (0.1, 1.0)):
+        with pytest.raises(ValueError, match=r"occlusion_area=.*the smaller one first"):
+            ViewSettings(occlusion_area=area)
     with pytest.raises(ValueError, match="factor=2"):
         SIMCLR.weakened(2)
     with pytest.raises(ValueError, match="blurr"):
