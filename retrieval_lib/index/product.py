@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from retrieval_lib.index.base import check_k
-from retrieval_lib.index.faiss_codes import packed_codes, set_codebooks
 from retrieval_lib.quantization import ProductQuantizer
 
 METRICS = {"squared Euclidean": faiss.METRIC_L2, "inner product": faiss.METRIC_INNER_PRODUCT}
@@ -25,33 +24,38 @@ class PQIndex:
         fast: scan with tables of 8-bit entries held in registers (André, Kermarrec and Le Scouarnec, PVLDB 2015), then
             compute the distances of the best `refine` · k exactly. Needs 16 codewords. It may miss some images;
             those that it returns have their exact distances.
-        refine: how many times more candidates the fast scan keeps.
+        refine: how many times more candidates the fast scan keeps, at least 1.
 
     Raises:
-        ValueError: unknown metric; K no power of two; a fast scan without 16 codewords.
+        ValueError: unknown metric; K no power of two, or below 8 where d is 2; a fast scan without 16 codewords;
+            refine below 1.
     """
 
     def __init__(
         self, quantizer: ProductQuantizer, metric: str = "squared Euclidean", fast: bool = False, refine: int = 4
     ):
-        words = quantizer.codebooks.shape[1]
+        books, words, length = quantizer.codebooks.shape
         if metric not in METRICS:
             raise ValueError(f"There is no metric {metric!r}; choose one of {', '.join(METRICS)}.")
         if words & (words - 1) or not 2 <= words <= 65_536:
             raise ValueError(
                 f"faiss needs a power of two of codewords, from 2 to 65,536; these codebooks have {words}."
             )
+        if length == 2 and words < 8:  # its vectorised tables for d = 2 come in eights
+            raise ValueError(
+                f"faiss cannot search parts of 2 numbers with fewer than 8 codewords; these codebooks have {words}. "
+                "Take longer parts or more codewords."
+            )
         if fast and words != FAST_CODEWORDS:
             raise ValueError(f"The fast scan needs {FAST_CODEWORDS} codewords; these codebooks have {words}.")
+        if refine < 1:
+            raise ValueError(f"refine={refine}: give at least 1, which refines as many images as are asked for.")
         self.quantizer, self.metric, self.fast, self.refine = quantizer, metric, fast, refine
         self.bits = quantizer.bits
-        self._exact = self._empty()
+        self._exact = faiss.IndexPQ(quantizer.dimension, books, words.bit_length() - 1, METRICS[metric])
+        faiss.copy_array_to_vector(quantizer.codebooks.float().numpy().ravel(), self._exact.pq.centroids)
+        self._exact.is_trained = True
         self.faiss_index = self._wrapped()
-
-    @property
-    def settings(self) -> dict:
-        """What the faiss file does not say."""
-        return {"fast": self.fast, "refine": self.refine}
 
     def __len__(self) -> int:
         return self._exact.ntotal
@@ -62,7 +66,15 @@ class PQIndex:
         Raises:
             ValueError: the codes have another shape, or name a codeword that is not there.
         """
-        self._append(codes)
+        books, words, _ = self.quantizer.codebooks.shape
+        if codes.ndim != 2 or codes.shape[1] != books or codes.is_floating_point() or codes.dtype == torch.bool:
+            raise ValueError(
+                f"codes are {codes.dtype} of shape {tuple(codes.shape)}; this index takes integers (n, {books})."
+            )
+        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < words:
+            raise ValueError(f"codes go from {int(codes.min())} to {int(codes.max())}; expected 0 to {words - 1}.")
+        packed = faiss.pack_bitstrings(np.ascontiguousarray(codes.numpy(), np.int32), words.bit_length() - 1)
+        self._exact.add_sa_codes(packed)
         self.faiss_index = self._wrapped()
 
     def search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -73,28 +85,23 @@ class PQIndex:
             k: from 1 to the number of codes.
 
         Raises:
-            ValueError: the queries have another length or hold NaN, or the index holds fewer than k codes.
+            ValueError: the queries have another length, or hold NaN or infinite values; or the index holds fewer than
+                k codes.
         """
         check_k(k, len(self))
         if queries.ndim != 2 or queries.shape[1] != self.quantizer.dimension:
             raise ValueError(
                 f"queries have shape {tuple(queries.shape)}; this index takes (Q, {self.quantizer.dimension})."
             )
-        if queries.isnan().any():
-            raise ValueError("A query holds NaN; it is at no distance from anything.")
+        if not torch.isfinite(queries).all():
+            raise ValueError("A query holds NaN or an infinite value; it is at no distance from anything.")
         found, ids = self.faiss_index.search(np.ascontiguousarray(queries.numpy(), np.float32), k)
+        short = (ids < 0).any(1)
+        if self.fast and short.any():  # the scan drops images at its greatest distance, and faiss fills up with id -1
+            turned = self.quantizer.parts(queries[torch.from_numpy(short)]).flatten(1)
+            found[short], ids[short] = self._exact.search(np.ascontiguousarray(turned.numpy(), np.float32), k)
         distances = -found if self.metric == "inner product" else found
         return torch.from_numpy(distances), torch.from_numpy(ids)
-
-    def _empty(self):
-        """The exact index, with our codebooks and without codes."""
-        books, words, _ = self.quantizer.codebooks.shape
-        index = faiss.IndexPQ(self.quantizer.dimension, books, words.bit_length() - 1, METRICS[self.metric])
-        set_codebooks(index, self.quantizer)
-        return index
-
-    def _append(self, codes: Tensor) -> None:
-        self._exact.add_sa_codes(packed_codes(codes, self.quantizer))
 
     def _wrapped(self):
         """The exact index, with what the settings put around it."""

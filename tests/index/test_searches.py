@@ -30,7 +30,8 @@ def test_hamming(generator, bits, k):
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(
-    ("books", "words", "d"), [(1, 2, 3), (4, 16, 2), (3, 16, 5), (2, 256, 4), (8, 16, 12), (5, 4, 1)]
+    ("books", "words", "d"),
+    [(1, 2, 3), (4, 16, 2), (3, 16, 5), (2, 256, 4), (8, 16, 12), (5, 4, 1), (2, 8, 2), (3, 512, 2)],
 )
 @pytest.mark.parametrize("k", [1, 20, 250])
 def test_product_codes(generator, metric, books, words, d, k):
@@ -72,6 +73,23 @@ def test_the_refined_fast_scan_gives_exact_distances_and_finds_nearly_all(genera
     assert (distances <= at_most).float().mean() > 0.97  # as near as the true twentieth
 
 
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("rotation", [False, True])
+def test_the_fast_scan_returns_an_image_at_every_place(generator, metric, rotation):
+    """faiss alone gives id -1 where the scan drops the images at its greatest distance."""
+    turn = torch.eye(2).flip(0) if rotation else None
+    quantizer = ProductQuantizer(torch.randn(1, 16, 2, generator=generator), turn)
+    codes = torch.randint(0, 16, (300, 1), generator=generator)
+    query = torch.randn(30, 2, generator=generator)
+    index = PQIndex(quantizer, metric, fast=True)
+    index.add(codes)
+    distances, ids = index.search(query, 300)
+    assert torch.equal(ids.sort(dim=1).values, torch.arange(300).expand(30, 300))
+    exact = reference(quantizer, query, codes, metric)
+    torch.testing.assert_close(distances, exact.sort(dim=1).values, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(distances, exact.gather(1, ids), atol=1e-5, rtol=1e-5)
+
+
 def test_a_single_query_and_all_images(generator):
     index = HammingIndex(8)
     index.add(torch.rand(5, 8, generator=generator) < 0.5)
@@ -104,8 +122,9 @@ def test_wrong_product_codes_and_queries_are_named(rotated):
     index.add(torch.zeros(3, 4).long())
     with pytest.raises(ValueError, match=r"takes \(Q, 8\)"):
         index.search(torch.zeros(1, 9), 1)
-    with pytest.raises(ValueError, match="NaN"):
-        index.search(torch.full((1, 8), torch.nan), 1)
+    for wrong in (torch.nan, torch.inf):
+        with pytest.raises(ValueError, match="NaN or an infinite value"):
+            index.search(torch.full((1, 8), wrong), 1)
 
 
 def test_codebooks_that_faiss_cannot_hold():
@@ -115,3 +134,8 @@ def test_codebooks_that_faiss_cannot_hold():
         PQIndex(ProductQuantizer(torch.zeros(2, 10, 2)))
     with pytest.raises(ValueError, match="needs 16 codewords; these codebooks have 256"):
         PQIndex(ProductQuantizer(torch.zeros(2, 256, 2)), fast=True)
+    for words in (2, 4):
+        with pytest.raises(ValueError, match=f"parts of 2 numbers with fewer than 8 codewords.*have {words}"):
+            PQIndex(ProductQuantizer(torch.zeros(2, words, 2)))
+    with pytest.raises(ValueError, match=r"refine=0\.5: give at least 1"):
+        PQIndex(ProductQuantizer(torch.zeros(2, 16, 2)), fast=True, refine=0.5)
