@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from retrieval_lib.index.base import check_k
+from retrieval_lib.index.faiss_codes import packed_codes, set_codebooks
 from retrieval_lib.quantization import ProductQuantizer
 
 METRICS = {"squared Euclidean": faiss.METRIC_L2, "inner product": faiss.METRIC_INNER_PRODUCT}
@@ -34,7 +35,7 @@ class PQIndex:
     def __init__(
         self, quantizer: ProductQuantizer, metric: str = "squared Euclidean", fast: bool = False, refine: int = 4
     ):
-        books, words, length = quantizer.codebooks.shape
+        _, words, length = quantizer.codebooks.shape
         if metric not in METRICS:
             raise ValueError(f"There is no metric {metric!r}; choose one of {', '.join(METRICS)}.")
         if words & (words - 1) or not 2 <= words <= 65_536:
@@ -52,10 +53,13 @@ class PQIndex:
             raise ValueError(f"refine={refine}: give at least 1, which refines as many images as are asked for.")
         self.quantizer, self.metric, self.fast, self.refine = quantizer, metric, fast, refine
         self.bits = quantizer.bits
-        self._exact = faiss.IndexPQ(quantizer.dimension, books, words.bit_length() - 1, METRICS[metric])
-        faiss.copy_array_to_vector(quantizer.codebooks.float().numpy().ravel(), self._exact.pq.centroids)
-        self._exact.is_trained = True
+        self._exact = self._empty()
         self.faiss_index = self._wrapped()
+
+    @property
+    def settings(self) -> dict:
+        """What the faiss file does not say."""
+        return {"fast": self.fast, "refine": self.refine}
 
     def __len__(self) -> int:
         return self._exact.ntotal
@@ -66,15 +70,7 @@ class PQIndex:
         Raises:
             ValueError: the codes have another shape, or name a codeword that is not there.
         """
-        books, words, _ = self.quantizer.codebooks.shape
-        if codes.ndim != 2 or codes.shape[1] != books or codes.is_floating_point() or codes.dtype == torch.bool:
-            raise ValueError(
-                f"codes are {codes.dtype} of shape {tuple(codes.shape)}; this index takes integers (n, {books})."
-            )
-        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < words:
-            raise ValueError(f"codes go from {int(codes.min())} to {int(codes.max())}; expected 0 to {words - 1}.")
-        packed = faiss.pack_bitstrings(np.ascontiguousarray(codes.numpy(), np.int32), words.bit_length() - 1)
-        self._exact.add_sa_codes(packed)
+        self._append(codes)
         self.faiss_index = self._wrapped()
 
     def search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -102,6 +98,16 @@ class PQIndex:
             found[short], ids[short] = self._exact.search(np.ascontiguousarray(turned.numpy(), np.float32), k)
         distances = -found if self.metric == "inner product" else found
         return torch.from_numpy(distances), torch.from_numpy(ids)
+
+    def _empty(self):
+        """The exact index, with our codebooks and without codes."""
+        books, words, _ = self.quantizer.codebooks.shape
+        index = faiss.IndexPQ(self.quantizer.dimension, books, words.bit_length() - 1, METRICS[self.metric])
+        set_codebooks(index, self.quantizer)
+        return index
+
+    def _append(self, codes: Tensor) -> None:
+        self._exact.add_sa_codes(packed_codes(codes, self.quantizer))
 
     def _wrapped(self):
         """The exact index, with what the settings put around it."""
