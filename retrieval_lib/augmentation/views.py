@@ -68,7 +68,7 @@ DHD_STRONG = ViewSettings(crop=1.0, flip=0.5, jitter=0.8, jitter_strength=(0.4, 
 SIMCLR = ViewSettings(crop=1.0, flip=0.5, jitter=0.8, jitter_strength=(0.4, 0.4, 0.4, 0.1), grey=0.2, blur=0.5)
 # Chosen for this book, not from a paper: a face stays whole enough to be known, and no colour of skin is invented.
 FACES = ViewSettings(
-    crop=1.0, crop_area=(0.5, 1.0), flip=0.5, jitter=0.8, jitter_strength=(0.4, 0.4, 0.2, 0.02), blur=0.3,
+    crop=1.0, crop_area=(0.5, 1.0), flip=0.5, jitter=0.8, jitter_strength=(0.2, 0.3, 0.2, 0.02), blur=0.3,
     blur_deviation=(0.1, 1.5), occlusion=0.3,
 )  # fmt: skip
 
