@@ -16,6 +16,7 @@ class ViewSettings:
 
     Attributes:
         crop: probability of a random resized crop, of an area between `crop_area` of the image.
+        shift: by at most how many pixels every image is moved, up or down and left or right; black comes in.
         flip: probability of a horizontal flip.
         jitter: probability of a colour jitter of `jitter_strength` (brightness, contrast, saturation, hue).
         grey: probability of losing the colour.
@@ -26,6 +27,7 @@ class ViewSettings:
 
     crop: float = 0.0
     crop_area: tuple[float, float] = (0.08, 1.0)
+    shift: int = 0
     flip: float = 0.0
     jitter: float = 0.0
     jitter_strength: tuple[float, float, float, float] = (0.4, 0.4, 0.4, 0.1)
@@ -40,6 +42,8 @@ class ViewSettings:
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f"{name}={value} is not a probability; give a number from 0 to 1.")
+        if self.shift < 0:
+            raise ValueError(f"shift={self.shift}: give a number of pixels, 0 for none.")
         smallest, largest = self.occlusion_area
         if not 0.0 < smallest <= largest < 1.0:
             raise ValueError(
@@ -65,6 +69,7 @@ class ViewSettings:
 
 
 DHD_STRONG = ViewSettings(crop=1.0, flip=0.5, jitter=0.8, jitter_strength=(0.4, 0.8, 0.8, 0.2), grey=0.2, blur=0.5)
+SHIFTED = ViewSettings(shift=4, flip=0.5)
 SIMCLR = ViewSettings(crop=1.0, flip=0.5, jitter=0.8, jitter_strength=(0.4, 0.4, 0.4, 0.1), grey=0.2, blur=0.5)
 # Chosen for this book, not from a paper: a face stays whole enough to be known, and no colour of skin is invented.
 FACES = ViewSettings(
@@ -106,6 +111,8 @@ class RandomView(nn.Module):
         self.crop = K.RandomResizedCrop(size, scale=settings.crop_area) if settings.crop else None
         blur_size = max(3, int(0.1 * min(size)) // 2 * 2 + 1)  # odd, about a tenth of the image, as SimCLR has it
         changes = []
+        if settings.shift:
+            changes.append(K.RandomCrop(size, padding=settings.shift))
         if settings.flip:
             changes.append(K.RandomHorizontalFlip(p=settings.flip))
         if settings.jitter:

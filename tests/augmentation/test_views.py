@@ -80,6 +80,25 @@ def test_occlusion_comes_last_and_leaves_the_other_draws_as_they_were(images):
     assert torch.equal(plain[shown], hidden[shown]) and 0.8 < float(shown.float().mean()) < 0.98
 
 
+def test_shift_moves_each_image_by_whole_pixels_and_lets_black_in(images):
+    view, framed = (
+        RandomView(ViewSettings(shift=4), (32, 32))(images, seed=0),
+        torch.nn.functional.pad(images, (4,) * 4),
+    )
+    moves = [
+        [
+            (top, left)
+            for top in range(9)
+            for left in range(9)
+            if torch.allclose(v, f[:, top : top + 32, left : left + 32] / 255, atol=1e-5)
+        ]
+        for v, f in zip(view, framed, strict=True)
+    ]
+    assert all(len(found) == 1 for found in moves), "each view is its image, moved"
+    counts = torch.bincount(torch.tensor([9 * top + left for ((top, left),) in moves]), minlength=81)
+    assert (counts > 0).sum() > 70 and counts.max() < 20, "all 81 places alike, drawn for each image"
+
+
 @pytest.mark.parametrize(("dataset", "channels", "size"), [("lfw", 3, (64, 64)), ("orl", 1, (56, 46))])
 def test_faces_of_both_sets_have_their_views(dataset, channels, size):
     settings = settings_for(FACES, dataset, channels)
@@ -124,6 +143,8 @@ def test_bad_input_is_named():
     for area in ((0.3, 0.1), (0.0, 0.2), (0.1, 1.0)):
         with pytest.raises(ValueError, match=r"occlusion_area=.*the smaller one first"):
             ViewSettings(occlusion_area=area)
+    with pytest.raises(ValueError, match="shift=-1"):
+        ViewSettings(shift=-1)
     with pytest.raises(ValueError, match="factor=2"):
         SIMCLR.weakened(2)
     with pytest.raises(ValueError, match="blurr"):
