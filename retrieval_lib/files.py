@@ -1,8 +1,9 @@
-"""Files that are written whole or not at all, and their checksums."""
+"""Files and folders that are written whole or not at all, and their checksums."""
 
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,27 @@ def write_whole(path: str | os.PathLike) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def write_whole_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Give a temporary folder beside `path`; move it there when the block ends, delete it when the block fails.
+
+    A folder that stands at `path` already is replaced.
+
+    Raises:
+        OSError: the folder cannot be written to, or the disk is full; `path` is then as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=".partial-"))
+    try:
+        yield partial
+        partial.chmod(0o755)
+        shutil.rmtree(path, ignore_errors=True)
+        partial.replace(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def sha256_of_file(path: str | os.PathLike) -> str:

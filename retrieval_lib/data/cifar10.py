@@ -1,16 +1,19 @@
 """CIFAR-10: 60,000 images of 32 × 32 pixels in ten classes (Krizhevsky, 2009)."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 from torchvision.datasets import CIFAR10
+from torchvision.datasets.utils import check_integrity, extract_archive
 
 from retrieval_lib.data.cache import read_cached, write_cached
 from retrieval_lib.data.download import download_folder, downloading
 from retrieval_lib.data.images import ImageSet, image_set
 from retrieval_lib.data.places import data_folder, in_data_folder, read_arrays, verified_sha256
+from retrieval_lib.files import write_whole_folder
 from retrieval_lib.progress import progress
 
 JPEG_COPY = "cifar10_jpegbytes.npz"
@@ -18,9 +21,13 @@ ARRAYS = (*(f"{kind}_{part}" for kind in ("jpeg", "off", "y") for part in ("trai
 
 
 def in_folder() -> ImageSet | None:
-    """CIFAR-10 from `RETRIEVAL_DATA`: torchvision's files, or the JPEG copy."""
-    if in_data_folder("cifar-10-batches-py") or in_data_folder("cifar-10-python.tar.gz"):
-        return _from_torchvision(data_folder(), "torchvision's files in RETRIEVAL_DATA")
+    """CIFAR-10 from `RETRIEVAL_DATA`: torchvision's files, its archive, or the JPEG copy."""
+    source = "torchvision's files in RETRIEVAL_DATA"
+    if in_data_folder(CIFAR10.base_folder):
+        return _from_torchvision(data_folder(), source)
+    archive = in_data_folder(CIFAR10.filename)
+    if archive:
+        return _from_torchvision(_unpacked(archive), source)
     path = in_data_folder(JPEG_COPY)
     return _from_jpeg_copy(path) if path else None
 
@@ -35,7 +42,23 @@ def downloaded() -> ImageSet:
     """CIFAR-10 from its publisher, by torchvision, which verifies the checksums."""
     with downloading("cifar10", CIFAR10.url) as folder:
         CIFAR10(folder, download=True)
-    return _from_torchvision(folder, "torchvision download")
+        (folder / CIFAR10.filename).unlink()  # it is unpacked
+    return _from_torchvision(download_folder("cifar10"), "torchvision download")
+
+
+def _unpacked(archive) -> Path:
+    """The folder of the cache that the archive is unpacked into; the folder that it lies in stays as it is."""
+    folder = download_folder("cifar10")
+    if (folder / CIFAR10.base_folder).is_dir():
+        return folder
+    if not check_integrity(archive, CIFAR10.tgz_md5):
+        raise ValueError(f"{archive} has the wrong checksum: it is damaged or incomplete; copy it again.")
+    try:
+        with write_whole_folder(folder) as partial:
+            extract_archive(archive, partial)
+    except OSError as error:
+        raise OSError(f"{archive} could not be unpacked into {folder} ({error}); make room, or unpack it.") from error
+    return folder
 
 
 def _from_torchvision(folder, source: str) -> ImageSet:

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from retrieval_lib.data.cache import cache_folder
+from retrieval_lib.files import write_whole_folder
 
 PROBE_SECONDS = 4.0
 STALL_SECONDS = 30.0
@@ -44,7 +45,10 @@ def reachable(url: str) -> bool:
 
 @contextlib.contextmanager
 def downloading(name: str, url: str) -> Iterator[Path]:
-    """Give the folder to download into, say the size first, and turn every failure into one clear error.
+    """Give a folder to download into, say the size first, and turn every failure into one clear error.
+
+    What was downloaded and unpacked stands in `download_folder(name)` once the block has ended. Of a download that
+    failed nothing is left, so that a part can never pass for the whole.
 
     Raises:
         DownloadFailed: no network, a connection that was cut, a checksum that does not match, a full disk.
@@ -54,12 +58,12 @@ def downloading(name: str, url: str) -> Iterator[Path]:
     if not reachable(url):
         raise DownloadFailed(f"its server, {urlsplit(url).hostname}, cannot be reached from here")
     folder = download_folder(name)
-    folder.mkdir(parents=True, exist_ok=True)
-    print(f"Downloading {name}, about {SIZES[name]}, to {folder}")
+    print(f"Downloading {name}, about {SIZES[name]}, to {folder}", flush=True)
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(STALL_SECONDS)
     try:
-        yield folder
+        with write_whole_folder(folder) as partial:
+            yield partial
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         raise DownloadFailed(f"the download did not succeed: {error}") from error
     finally:

@@ -1,11 +1,12 @@
 """A reader's own images: a folder for each class, or a table of paths and labels."""
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from retrieval_lib.data.images import ImageSet, image_set
 from retrieval_lib.progress import progress
@@ -31,22 +32,26 @@ def load_folder(path, *, labels=None, size: int | None = None) -> ImageSet:
         NotADirectoryError: there is no such folder.
         FileNotFoundError: the CSV file, or an image that it names, is missing.
         ValueError: a class without images, an image that cannot be read, images of different size or channels, an
-            image without a label, a table without the two columns.
+            image without a label, a table without the two columns or in another encoding than UTF-8.
     """
     root = Path(path).expanduser()
     if not root.is_dir():
         raise NotADirectoryError(f"{root} is no folder; give the folder that holds your images.")
-    files, names = _by_table(root, Path(labels)) if labels is not None else _by_folder(root)
-    images = _read_all(files, size)
+    files, names = read_table(root, Path(labels)) if labels is not None else _by_folder(root)
+    targets, class_names = to_targets(names)
+    return image_set(root.name, f"the folder {root.name}", read_images(files, size), targets, class_names)
+
+
+def to_targets(names: list[list[str]]) -> tuple[torch.Tensor, list[str]]:
+    """The names of each image's labels to (N,) class numbers, or (N, L) bool where one has several; and all names."""
     class_names = sorted({name for several in names for name in several})
     number = {name: i for i, name in enumerate(class_names)}
     if all(len(several) == 1 for several in names):
-        targets = torch.tensor([number[several[0]] for several in names])
-    else:
-        targets = torch.zeros(len(names), len(class_names), dtype=torch.bool)
-        for i, several in enumerate(names):
-            targets[i, [number[name] for name in several]] = True
-    return image_set(root.name, f"the folder {root.name}", images, targets, class_names)
+        return torch.tensor([number[several[0]] for several in names]), class_names
+    targets = torch.zeros(len(names), len(class_names), dtype=torch.bool)
+    for i, several in enumerate(names):
+        targets[i, [number[name] for name in several]] = True
+    return targets, class_names
 
 
 def _by_folder(root: Path) -> tuple[list[Path], list[list[str]]]:
@@ -63,10 +68,15 @@ def _by_folder(root: Path) -> tuple[list[Path], list[list[str]]]:
     return files, names
 
 
-def _by_table(root: Path, table: Path) -> tuple[list[Path], list[list[str]]]:
+def read_table(root: Path, table: Path) -> tuple[list[Path], list[list[str]]]:
+    """The images that a CSV file names, and the labels of each; raises as `load_folder` does."""
     if not table.is_file():
         raise FileNotFoundError(f"The table of labels {table} does not exist.")
-    with table.open(newline="", encoding="utf-8-sig") as file:
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{table} is not UTF-8 ({error}); save it as `CSV UTF-8`.") from error
+    with io.StringIO(text, newline="") as file:
         rows = csv.DictReader(file)
         if not {"path", "label"} <= set(rows.fieldnames or ()):
             raise ValueError(f"{table} has the columns {rows.fieldnames}; it needs `path` and `label`.")
@@ -88,8 +98,8 @@ def _by_table(root: Path, table: Path) -> tuple[list[Path], list[list[str]]]:
     return files, names
 
 
-def _read_all(files: list[Path], size: int | None) -> torch.Tensor:
-    """(N, C, H, W) uint8."""
+def read_images(files: list[Path], size: int | None) -> torch.Tensor:
+    """Decode images to (N, C, H, W) uint8; raises as `load_folder` does."""
     arrays, first = [], None
     for file in progress(files, "Reading images"):
         pixels = _read(file, size)
@@ -108,6 +118,7 @@ def _read(file: Path, size: int | None) -> np.ndarray:
     try:
         with Image.open(file) as image:
             image.load()
+            image = ImageOps.exif_transpose(image)  # a photo taken upright is often stored on its side
             grey = image.mode in ("L", "1") and size is None
             image = image.convert("L" if grey else "RGB")
             if size is not None:

@@ -3,6 +3,8 @@
 People are numbers here. Their names stay in the file that they came in.
 """
 
+import shutil
+
 import numpy as np
 import torch
 from sklearn.datasets import fetch_lfw_people
@@ -35,7 +37,9 @@ def in_cache() -> ImageSet | None:
 def downloaded() -> ImageSet:
     """LFW by scikit-learn, which verifies the checksum."""
     with downloading("lfw", FUNNELED_ARCHIVE.url) as folder:
-        return _from_scikit_learn(folder, "download", download=True)
+        images = _from_scikit_learn(folder, "download", download=True)
+        shutil.rmtree(folder / "lfw_home" / "joblib", ignore_errors=True)  # a second copy of the pixels, as floats
+    return images
 
 
 def _from_cropped(path) -> ImageSet:

@@ -51,6 +51,12 @@ def empty_cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def network(monkeypatch):
+    """Downloads are allowed; the servers are those that a test names."""
+    monkeypatch.delenv("RETRIEVAL_OFFLINE")
+
+
+@pytest.fixture
 def like_cifar10():
     """60,000 images of one pixel, with the labels and the parts of CIFAR-10 sorted by class, as some copies are."""
     labels = torch.cat([torch.arange(10).repeat_interleave(5000), torch.arange(10).repeat_interleave(1000)])

@@ -59,6 +59,36 @@ def test_a_folder_can_be_searched(folder):
     assert len(split.searches["test"].query) == 2 and len(split.searches["test"].database) == 4
 
 
+def test_several_labels_are_split_without_overlap(tmp_path):
+    lines = ["path,label"]
+    for i in range(40):
+        Image.new("L", (4, 4), i).save(tmp_path / f"{i}.png")
+        lines.append(f"{i}.png,{'even' if i % 2 == 0 else 'odd'}" + ("; third" if i % 3 == 0 else ""))
+    images = load_folder(tmp_path, labels=table(tmp_path, "\n".join(lines)))
+    searches = make_split(images, "folder").searches
+    query, database, held_out, train = (
+        set(p.tolist())
+        for name in ("test", "validation")
+        for p in (searches[name].query, searches[name].database)
+    )
+    assert (len(query), len(held_out)) == (4, 4) and query | database == set(range(40))
+    assert query.isdisjoint(database) and database == held_out | train and held_out.isdisjoint(train)
+
+
+@pytest.mark.parametrize("size", [None, 6])
+def test_a_photo_that_is_stored_on_its_side_is_turned(tmp_path, size):
+    (tmp_path / "cats").mkdir()
+    pixels = torch.zeros(6, 8, dtype=torch.uint8)
+    pixels[:, :4] = 250  # light on the left
+    stored = Image.fromarray(pixels.numpy())
+    tags = Image.Exif()
+    tags[274] = 6  # to be turned by a quarter, clockwise: the left becomes the top
+    stored.save(tmp_path / "cats" / "phone.png", exif=tags)
+    image = load_folder(tmp_path, size=size).images[0, 0]
+    assert image.shape == ((8, 6) if size is None else (6, 6))
+    assert int(image[:2].min()) > 200 and int(image[-2:].max()) < 50
+
+
 def test_missing_folder(tmp_path):
     with pytest.raises(NotADirectoryError, match="nowhere is no folder"):
         load_folder(tmp_path / "nowhere")
@@ -102,6 +132,13 @@ def test_mixed_channels(folder):
     Image.new("RGB", (8, 6)).save(folder / "dogs" / "other.png")
     with pytest.raises(ValueError, match=r"other.png is 8 × 6 pixels, colour, but 0.png is .*grey"):
         load_folder(folder)
+
+
+def test_a_table_in_another_encoding(folder):
+    path = folder / "labels.csv"
+    path.write_bytes("path,label\ncats/0.png,고양이\n".encode("cp949"))
+    with pytest.raises(ValueError, match=r"labels\.csv is not UTF-8 .*CSV UTF-8"):
+        load_folder(folder, labels=path)
 
 
 def test_missing_table(folder):
