@@ -73,6 +73,19 @@ def test_the_refined_fast_scan_gives_exact_distances_and_finds_nearly_all(genera
     assert (distances <= at_most).float().mean() > 0.97  # as near as the true twentieth
 
 
+def test_more_refinement_finds_more(generator):
+    quantizer = ProductQuantizer(torch.randn(4, 16, 2, generator=generator))
+    codes = torch.randint(0, 16, (3000, 4), generator=generator)
+    query = torch.randn(50, 8, generator=generator)
+    nearest = reference(quantizer, query, codes, "squared Euclidean").sort(dim=1).values[:, :20]
+    missed = []
+    for refine in (1, 4):
+        index = PQIndex(quantizer, fast=True, refine=refine)
+        index.add(codes)
+        missed.append(float(((index.search(query, 20)[0] - nearest).abs() > 1e-4).float().mean()))
+    assert missed[0] > missed[1]
+
+
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("rotation", [False, True])
 def test_the_fast_scan_returns_an_image_at_every_place(generator, metric, rotation):

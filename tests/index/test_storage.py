@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from retrieval_lib.index import HammingIndex, PQIndex, load_index, save_index
-from retrieval_lib.index.storage import sidecar
+from retrieval_lib.index.storage import _digest, sidecar
 from retrieval_lib.quantization import ProductQuantizer
 from tests.index.conftest import whole_numbers
 
@@ -108,6 +108,18 @@ def test_a_changed_side_car_is_refused(tmp_path, generator, name, value):
     path = sidecar(tmp_path / "a.faiss")
     path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
     with pytest.raises(ValueError, match="was altered"):
+        load_index(tmp_path / "a.faiss")
+
+
+def test_a_side_car_of_another_index_is_refused(tmp_path, generator):
+    """Its checksums may all be right, and still it tells of other codes than the file holds."""
+    index = HammingIndex(20)
+    index.add(torch.rand(300, 20, generator=generator) < 0.5)
+    save_index(index, tmp_path / "a.faiss", "split")
+    path = sidecar(tmp_path / "a.faiss")
+    told = json.loads(path.read_text()) | {"count": 299}
+    path.write_text(json.dumps(told | {"sha256": _digest(told)}))
+    with pytest.raises(ValueError, match="holds 300 codes of 20 bits"):
         load_index(tmp_path / "a.faiss")
 
 

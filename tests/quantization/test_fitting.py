@@ -38,6 +38,17 @@ def test_the_rotation_of_opq_is_one(correlated):
     torch.testing.assert_close(rotation @ rotation.T, torch.eye(16), atol=1e-5, rtol=0)
 
 
+def test_the_rotation_is_learned_not_drawn_and_more_turns_lower_its_error(correlated):
+    """A random rotation helps as well, so a rotation that was taken out wrongly would pass the test above."""
+    drawn = []
+    for seed in range(3):
+        generator = torch.Generator().manual_seed(seed)
+        turned = correlated @ torch.linalg.qr(torch.randn(16, 16, generator=generator)).Q
+        drawn.append(fit_pq(turned, 4, 16).error(turned))
+    learned = [fit_opq(correlated, 4, 16, iterations=turns).error(correlated) for turns in (1, 5, 20)]
+    assert learned[0] > learned[1] > learned[2] and learned[2] < 0.5 * min(drawn)
+
+
 @pytest.mark.parametrize("fit", FITS)
 def test_a_seed_fixes_the_result_and_another_changes_it(fit, correlated):
     first, again, other = (fit(correlated, 4, 16, seed=seed) for seed in (3, 3, 4))
