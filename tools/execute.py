@@ -1,6 +1,7 @@
 """Run the chapters: copies of them under _build for `make book`, or the committed ones for `make execute`."""
 
 import argparse
+import io
 import json
 import os
 import re
@@ -33,14 +34,17 @@ def executed_folder(root: Path) -> Path:
 
 
 def prepared_data(root: Path, environment: dict[str, str]) -> dict:
-    """Fetch and decode the images, sizes told first, and say which they are."""
-    command = [sys.executable, "-m", "retrieval_lib", "data", "--json"]
-    done = subprocess.run(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
+    """Fetch and decode the images, and say which they are. What the command tells is passed on while it runs."""
+    command = [sys.executable, "-u", "-m", "retrieval_lib", "data", "--json"]
+    found = ""
+    with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE) as running:
+        for line in io.TextIOWrapper(running.stdout, encoding="utf-8", newline=""):  # a line ends with \n or with \r
+            if line.startswith("{"):
+                found = line
+            elif line.endswith("\n") or sys.stdout.isatty():  # progress is for a terminal
+                print(line, end="", flush=True)
+    if running.returncode:
         raise SystemExit("The images could not be prepared; the lines above say why.")
-    *told, found = done.stdout.splitlines()
-    for line in told:
-        print(line.split("\r")[-1])
     return json.loads(found)
 
 

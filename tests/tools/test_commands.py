@@ -31,8 +31,14 @@ print(double(4))
 1 + 1
 """
 SECOND = "# %% [markdown]\n# # Second toy\n\n# %%\nimport sys\nsys.stdout.write('working 1\\rworking 2\\r         \\rdone\\n');\n"
-MAIN = """import json, os
-print("To download: nothing")
+MAIN = """import json, os, time
+print("Decoding: 1\\rDecoding: 2\\r           \\rTo download: 170 MB")
+if "TOY_READ" in os.environ:  # go on once somebody has read this
+    left = time.monotonic() + 20
+    while not os.path.exists(os.environ["TOY_READ"]):
+        if time.monotonic() > left:
+            raise SystemExit("the size was not told first")
+        time.sleep(0.05)
 print(json.dumps({"general": {"name": "mnist", "source": "toy", "content_hash": os.environ.get("TOY_HASH", "h"),
                               "count": 5}}))
 """
@@ -93,7 +99,9 @@ def test_chapters_are_executed_in_copies_and_only_when_something_changed(book):
     done = execute(book)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "[1/2] first: done" in done.stdout and "[2/2] second: done" in done.stdout
-    assert done.stdout.index("To download: nothing") < done.stdout.index("[1/2]")
+    told = done.stdout.splitlines()
+    assert told[0] == "To download: 170 MB" and told[1].startswith("Images (general): mnist, 5, toy")
+    assert re.fullmatch(r"\[1/2\] first: about \d+ s, \d.* left in all", told[2])
     assert status(book) == ""
 
     first = executed(book, "first")
@@ -121,6 +129,17 @@ def test_chapters_are_executed_in_copies_and_only_when_something_changed(book):
     changed = execute(book).stdout
     assert "first: done" in changed and "second: unchanged" in changed
     assert "done" in execute(book, TOY_HASH="other data").stdout
+
+
+def test_sizes_of_downloads_are_told_before_anything_is_downloaded(book, tmp_path):
+    read = tmp_path / "read"
+    environment = os.environ | {"RETRIEVAL_PROFILE": "quick", "TOY_READ": str(read)}
+    command = [sys.executable, "tools/execute.py", "copies", "--root", str(book)]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout.readline() == "To download: 170 MB\n"
+        read.write_text("")
+        assert "[2/2] second: done" in running.stdout.read()
+    assert running.returncode == 0
 
 
 def test_changed_text_is_taken_over_without_a_run(book):
