@@ -9,6 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
+import check
 from checks.live_run import MIME, live_run_that_only_loaded
 from checks.outputs import missing_alt_text, never_executed, stored_error, stored_stderr, too_few_compared
 from checks.stale import stale_cells
@@ -70,6 +71,8 @@ def test_missing_alt_text():
         "The search is 6.5 times faster.",
         "A query is 20× faster.",
         "An mAP of 0.5 is reached.",
+        "We reach 0.73 [0.71, 0.75] here.",
+        "| method | mAP |\n|---|---|\n| ours | 81.2 |",
     ],
 )
 def test_typed_result_is_found(sentence):
@@ -82,6 +85,8 @@ def test_typed_result_is_found(sentence):
         "We take codes of 64 bits and images of 32 × 32 pixels.",
         "The temperature is $\\tau = 0.2$, as in $x = 0.73$.",
         "The paper reports 0.721 for 64 bits [4].",
+        "Users report 0.721 and 0.716 [4, issue 3], or 0.65 [4; 7].",
+        "| name | value |\n|---|---|\n| M | 8 |",
         "In 2016 they proposed it; see section 3.2.",
         "`learning_rate=0.001` is the default.",
         "Its 95 % interval is shown.",
@@ -93,7 +98,7 @@ def test_settings_formulas_and_sourced_numbers_pass(sentence):
 
 
 @pytest.mark.parametrize(
-    "source", [":::{note}\nx\n:::", "```{figure} x.png\n```", "see {ref}`there`", "{cite:p}`jang`"]
+    "source", [":::{note}\nx\n:::", "```{figure} x.png\n```", "see {ref}`there`", "{cite:p}`jang`", "(here)=\n# Title"]
 )
 def test_directive_in_notebook_is_found(source):
     assert directive_in_notebook(text(source))
@@ -128,6 +133,7 @@ def test_a_live_run_that_only_loaded_weights_is_found():
     assert live_run_that_only_loaded(live(steps=0))
     assert live_run_that_only_loaded(live(losses=[1.0]))
     assert live_run_that_only_loaded(live("model.load_state_dict(weights)"))
+    assert live_run_that_only_loaded(live("history = train(method, images, split, settings, state_path=saved)"))
     assert live_run_that_only_loaded(book(code("train(model)", tags=["live-run"])))
 
 
@@ -169,6 +175,35 @@ def test_stale_cells(project):
     assert "other modules" in stale_cells(notebook, "toy", project)[0].what
 
 
+def test_all_checks_run_on_the_committed_notebook(project, monkeypatch, capsys):
+    """Whole runs of tools/check.py: a notebook that is missing, one that is well, one that is too large."""
+    (project / "_toc.yml").write_text("format: jb-book\nroot: book/toy\n")
+    marked = "\n".join(f"# %%\n# NBVAL_CHECK_OUTPUT\n{i}\n" for i in range(3))
+    (project / "book" / "src" / "toy.py").write_text(f"{SOURCE}\n{marked}")
+    monkeypatch.setattr(sys, "argv", ["check.py", "--root", str(project)])
+
+    def run() -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            check.main()
+        return ended.value.code, capsys.readouterr().out
+
+    assert run() == (1, "book/toy.ipynb, cell 0: does not exist; run `make execute`.\n1 notebooks checked, 1 findings.\n")
+    notebook = executed(project)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.execution_count = 1
+    path = project / "book" / "toy.ipynb"
+    nbformat.write(notebook, path)
+    assert run() == (0, "1 notebooks checked, 0 findings.\n")
+    notebook.cells[-1].outputs = [new_output("stream", text="x" * check.LARGEST)]
+    nbformat.write(notebook, path)
+    code, told = run()
+    assert code == 1 and "is 1.5 MB; draw smaller figures" in told
+    notebook.cells[-1].outputs = [new_output("error", ename="KeyError", evalue="'x'", traceback=[])]
+    nbformat.write(notebook, path)
+    assert "cell 5: stores the error KeyError" in run()[1]
+
+
 def test_stale_source_text_records_and_stamp(project):
     notebook = executed(project)
     (project / "results").mkdir()
@@ -180,5 +215,7 @@ def test_stale_source_text_records_and_stamp(project):
     assert any("differs from its source" in f.what for f in stale_cells(notebook, "toy", project))
     (project / "book" / "src" / "toy.py").write_text(SOURCE.replace("A toy", "A game"))
     assert any("other text" in f.what for f in stale_cells(notebook, "toy", project))
+    (project / "book" / "src" / "toy.py").write_text(SOURCE.replace("from", "#| alt: A line that falls.\nfrom"))
+    assert any("alternative texts" in f.what for f in stale_cells(notebook, "toy", project))
     del notebook.metadata["retrieval"]
     assert any("no stamp" in f.what for f in stale_cells(notebook, "toy", project))

@@ -6,7 +6,9 @@ from checks.finding import Finding, code_cells
 
 MIME = "application/vnd.retrieval.history+json"
 NEEDED = ("steps", "seconds", "initial", "weights_before", "weights_after", "losses")
-LOADS = re.compile(r"\bload_checkpoint\(|\bload_state_dict\(|\bload_model\(|\bload_file\(")
+LOADS = re.compile(  # a saved state, too: its history is that of a run elsewhere
+    r"\b(?:load_checkpoint|load_state_dict|load_state|load_model|load_file|read_tensors|torch\.load)\(|\bstate_path\s*="
+)
 
 
 def live_run_that_only_loaded(notebook) -> list[Finding]:

@@ -18,6 +18,9 @@ def stale_cells(notebook, name: str, root) -> list[Finding]:
                 break
         else:
             found.append(Finding(0, "has other code cells than its source script", "run `make execute`"))
+    if _options(notebook) != _options(wanted):
+        what = "has other tags, captions or alternative texts than its source script"
+        found.append(Finding(0, what, "run `make execute`"))
     if _texts(notebook) != _texts(wanted):
         found.append(Finding(0, "has other text than its source script", "run `make execute`"))
     stamp = notebook.metadata.get("retrieval")
@@ -38,6 +41,11 @@ def stale_cells(notebook, name: str, root) -> list[Finding]:
 
 def _own(notebook: nbformat.NotebookNode):
     return [c for c in notebook.cells if c.cell_type == "code" and COLAB_TAG not in c.metadata.get("tags", [])]
+
+
+def _options(notebook) -> list[tuple]:
+    """What the `#|` lines of the source say of each code cell."""
+    return [(cell.metadata.get("tags", []), cell.metadata.get("mystnb", {})) for cell in _own(notebook)]
 
 
 def _texts(notebook) -> list[str]:

@@ -4,7 +4,9 @@ import re
 
 from checks.finding import Finding, code_cells, text_cells
 
-DIRECTIVE = re.compile(r"^\s*(:{3,}|`{3,})\s*\{[\w:-]+\}|(?<!`)\{[a-z]+(:[a-z]+)?\}`[^`\n]+`", re.MULTILINE)
+DIRECTIVE = re.compile(
+    r"^\s*(:{3,}|`{3,})\s*\{[\w:-]+\}|(?<!`)\{[a-z]+(:[a-z]+)?\}`[^`\n]+`|^\([\w:-]+\)=\s*$", re.MULTILINE
+)
 PLAIN_FENCE = re.compile(r"^```(?!\s*\{).*?^```", re.MULTILINE | re.DOTALL)
 NOT_READ = re.compile(r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)|<[^>]*>", re.DOTALL)
 RESULT = re.compile(
@@ -13,8 +15,9 @@ RESULT = re.compile(
     r"|\b\d+(?:\.\d+)?\s?(?:ms|milliseconds?|seconds?|s|minutes?|min|hours?)\b"  # a measured time
     r"|\b\d+(?:\.\d+)?\s?(?:[×x](?!\s?\d)(?![\w×])|times\s+(?:as|faster|slower|more|less))"  # a ratio, not a size
     r"|\bmAP(?:@\d+)?\s+(?:of|is|=)\s+\d"
+    r"|(?<=\|)[\s*_]*\d+\.\d+[\s*_]*(?=\|)"  # a table's cell
 )
-SOURCED = re.compile(r"\[[^\]]*\d[^\]]*\]|95 % interval")
+SOURCED = re.compile(r"\[\d+(?:[,;–-] ?(?:[a-z]+ )?\d+)*\]")  # [4], [4, 7], [4, issue 3]; an interval is no source
 
 
 def typed_result(notebook) -> list[Finding]:
@@ -37,7 +40,7 @@ def typed_result(notebook) -> list[Finding]:
 
 
 def directive_in_notebook(notebook) -> list[Finding]:
-    """A directive or role, which Colab and Jupyter show as raw text."""
+    """A directive, role or target, which Colab and Jupyter show as raw text."""
     return [
         Finding(
             i, f"has the directive or role {match.group().strip()!r}", "write CommonMark; directives live in .md pages"
