@@ -1,13 +1,15 @@
-"""The library's commands: `python -m retrieval_lib data | record | verify`."""
+"""The library's commands: `python -m retrieval_lib data | record | verify | paper`."""
 
 import argparse
 import difflib
 import json
 import sys
+from pathlib import Path
 
-from retrieval_lib.data import describe_downloads, prepare
+from retrieval_lib.data import describe_downloads, load_lists, prepare
 from retrieval_lib.experiments import list_grids, record_grid, verify
 from retrieval_lib.experiments.catalogue import GRIDS
+from retrieval_lib.experiments.paper_dhd import NETWORKS, SIZE, train_paper_dhd
 
 STOPPED = 130  # the exit code of a program that was stopped with Ctrl-C
 
@@ -59,6 +61,25 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--all", action="store_true", help="run every recorded cell")
     check.add_argument("--strict", action="store_true", help="exit code 1 also where something could not be verified")
     check.set_defaults(run=_verify)
+
+    paper = commands.add_parser(
+        "paper",
+        help="train a method in its paper's setting on images of your own, on a GPU",
+        description="Train DHD with the published settings on lists of images (CSV files with the columns path and "
+        "label, several labels separated by semicolons), keep its weights, and judge the queries. It can be stopped "
+        "with Ctrl-C; the same command goes on.",
+    )
+    paper.add_argument("method", choices=["dhd"])
+    paper.add_argument("--images", required=True, type=Path, help="the folder that the paths are relative to")
+    for name in ("train", "query", "database"):
+        paper.add_argument(f"--{name}", required=True, type=Path, metavar="CSV", help=f"the list of {name} images")
+    paper.add_argument("--network", choices=NETWORKS, default=NETWORKS[0])
+    paper.add_argument("--random", action="store_true", help="start from random weights")
+    paper.add_argument("--size", type=int, default=SIZE, help="pixels that images are brought to (default 224)")
+    for name, default in (("bits", 64), ("epochs", 100), ("batch-size", 128), ("k", 1000), ("seed", 0)):
+        paper.add_argument(f"--{name}", type=int, default=default, help=f"default {default}")
+    paper.add_argument("--weights", type=Path, required=True, help="the file to write, ending in .safetensors")
+    paper.set_defaults(run=_paper)
     return parser
 
 
@@ -101,6 +122,19 @@ def _verify(told: argparse.Namespace) -> int:
     for line in (*report.failed, *report.unverified):
         print(f"- {line}")
     return 1 if report.failed or (told.strict and report.unverified) else 0
+
+
+def _paper(told: argparse.Namespace) -> int:
+    lists = {name: getattr(told, name) for name in ("train", "query", "database")}
+    images, split = load_lists(told.images, lists, told.size)
+    values = train_paper_dhd(
+        images, split, told.weights, network=told.network, bits=told.bits, epochs=told.epochs,
+        batch_size=told.batch_size, k=told.k, seed=told.seed, pretrained=not told.random,
+    )  # fmt: skip
+    for value in values:
+        print(f"{value.name}: {value.value:.4f}")
+    print(f"The weights are in {told.weights}.")
+    return 0
 
 
 if __name__ == "__main__":

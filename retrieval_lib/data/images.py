@@ -54,6 +54,11 @@ def content_hash(images: Tensor, labels: Tensor, part: Tensor) -> str:
     return digest.hexdigest()
 
 
+def fixed_order(count: int) -> Tensor:
+    """Which of `count` images, as they were read, stands at each position of an `ImageSet`: (count,) int64."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(ORDER_SEED))
+
+
 def image_set(
     name: str, source: str, images: Tensor, labels: Tensor, class_names, part: Tensor | None = None
 ) -> ImageSet:
@@ -92,6 +97,6 @@ def image_set(
     if empty:
         raise ValueError(f"{name}: no image of class {', '.join(class_names[c] for c in empty[:5])}; leave it out.")
     part = torch.zeros(len(images), dtype=torch.int64) if part is None else part.long()
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(ORDER_SEED))
+    order = fixed_order(len(images))
     images, labels, part = images[order], labels[order], part[order]
     return ImageSet(name, source, images, labels, class_names, part, content_hash(images, labels, part))

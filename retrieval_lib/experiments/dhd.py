@@ -22,7 +22,7 @@ WHITENED_ON = 5_000  # training images that the first layer is computed from
 NO_DISTILLATION, DISTILLATION = 0.0, 0.1
 
 # Trials of the training's speed: batch size and learning rate, with as many images seen in each.
-TRIALS = ((256, 2.5e-3), (256, 5e-3), (256, 1e-2), (128, 2.5e-3), (128, 5e-3))
+TRIALS = ((256, 2.5e-3), (256, 5e-3), (256, 1e-2), (128, 2.5e-3), (128, 5e-3), (128, 1e-2), (64, 5e-3))
 
 # Each variant by name: what it changes in the paper's settings. The controls see the same two views as DHD does.
 TERMS: dict[str, dict] = {
