@@ -1,5 +1,7 @@
 """What must be true of an open page; each returns what is wrong, nothing where all is well."""
 
+import re
+
 from playwright.sync_api import Page
 
 VISIBLE_TEXT = """() => {
@@ -13,6 +15,7 @@ def raw_formulas(page: Page) -> list[str]:
     """Formula source that a reader would see as text."""
     text = page.evaluate(VISIBLE_TEXT)
     marks = ("\\(", "\\[", "$$", "\\frac", "\\sum", "\\mathrm", "\\lVert")
+    marks += tuple(re.findall(r"\$[^$\s][^$\n]*\$", text)[:3])  # between single dollars
     found = [
         f"{mark} in …{text[max(0, text.index(mark) - 30) : text.index(mark) + 40]}…" for mark in marks if mark in text
     ]

@@ -86,9 +86,12 @@ def test_figures_keep_their_light_ground_on_a_dark_page(visit, address_of):
 
 
 def test_a_formula_left_raw_is_found(visit, tmp_path):
-    (tmp_path / "raw.html").write_text("<main><p>so \\(x^2\\) stays</p><span class='math'>x</span></main>")
+    (tmp_path / "raw.html").write_text(
+        "<main><p>so \\(x^2\\) stays, and $\\tau = 1$; it costs 5 $</p><span class='math'>x</span></main>"
+    )
     page, _, _ = visit((tmp_path / "raw.html").as_uri())
-    assert len(raw_formulas(page)) == 2
+    found = raw_formulas(page)
+    assert len(found) == 3 and "$\\tau = 1$ in" in found[1]
 
 
 def test_a_request_to_outside_is_found(visit, tmp_path):
@@ -97,6 +100,12 @@ def test_a_request_to_outside_is_found(visit, tmp_path):
     )
     _, outside, _ = visit((tmp_path / "out.html").as_uri())
     assert outside == ["https://example.org/badge.png"]
+
+
+def test_an_error_of_a_script_is_found(visit, tmp_path):
+    (tmp_path / "bad.html").write_text("<main>x</main><script>console.error('said'); missing()</script>")
+    _, _, errors = visit((tmp_path / "bad.html").as_uri())
+    assert len(errors) == 2 and errors[0] == "said" and "missing" in errors[1]
 
 
 def test_a_missing_alt_text_and_a_wide_page_are_found(visit, tmp_path):
