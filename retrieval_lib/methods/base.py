@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from retrieval_lib.augmentation import ViewSettings
 from retrieval_lib.evaluation import Distances
+from retrieval_lib.quantization import ProductQuantizer
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,13 @@ class Batch:
     Attributes:
         views: one (B, C, H, W) float tensor between 0 and 1 for each of the method's `views`, of the same images.
         targets: (B, classes) float, one-hot or multi-hot; None where the method may not see labels.
+        unlabelled: one (B, C, H, W) tensor for each of the method's `unlabelled_views`, of other images, whose labels
+            no method sees.
     """
 
     views: Sequence[Tensor]
     targets: Tensor | None
+    unlabelled: Sequence[Tensor] = ()
 
 
 class Method(nn.Module):
@@ -31,12 +35,14 @@ class Method(nn.Module):
 
     Attributes:
         views: the random views of an image that a step needs, in the order in which `loss_terms` expects them.
+        unlabelled_views: the views of as many unlabelled images, where the method learns from such, too.
         uses_labels: whether `loss_terms` reads the batch's targets.
         images_per_class: how many images of each of its classes a batch must hold; 0: images are drawn freely.
         bits: length of a code.
     """
 
     views: tuple[ViewSettings, ...]
+    unlabelled_views: tuple[ViewSettings, ...] = ()
     uses_labels: bool = True
     images_per_class: int = 0
     bits: int
@@ -61,6 +67,10 @@ class Method(nn.Module):
     def distances(self, query: Tensor, database_codes: Tensor) -> Distances:
         """What a search compares: the descriptors (Q, D) of queries with the codes of database images."""
         raise NotImplementedError(f"{type(self).__name__} must define distances(query, database_codes).")
+
+    def quantizer(self) -> ProductQuantizer | None:
+        """The codebooks as they are now, on the CPU, for an index; None where codes are binary."""
+        return None
 
 
 @torch.no_grad()

@@ -27,12 +27,19 @@ def epoch_of(step: int, count: int, batch_size: int) -> tuple[int, int]:
     return step // per_epoch, step % per_epoch
 
 
-def step_indices(train: Tensor, step: int, settings: TrainingSettings) -> Tensor:
-    """Positions (B,) of the images of a step: each epoch is a new permutation of the training images."""
-    epoch, place = epoch_of(step, len(train), settings.batch_size)
-    generator = torch.Generator().manual_seed(derived_seed(settings.seed, "order", epoch))
-    order = torch.randperm(len(train), generator=generator)
-    return train[order[place * settings.batch_size : (place + 1) * settings.batch_size]]
+def step_indices(positions: Tensor, step: int, settings: TrainingSettings, purpose: str = "order") -> Tensor:
+    """Positions (B,) of the images of a step: each epoch is a new permutation of the images to learn from.
+
+    Args:
+        positions: (n,) of these images.
+        step: counted from 0.
+        settings: batch size and seed.
+        purpose: of the draw: two kinds of images in a batch are drawn independently.
+    """
+    epoch, place = epoch_of(step, len(positions), settings.batch_size)
+    generator = torch.Generator().manual_seed(derived_seed(settings.seed, purpose, epoch))
+    order = torch.randperm(len(positions), generator=generator)
+    return positions[order[place * settings.batch_size : (place + 1) * settings.batch_size]]
 
 
 def steps_per_epoch(method: Method, images: ImageSet, train: Tensor, settings: TrainingSettings) -> int:
@@ -131,13 +138,22 @@ def targets_of(images: ImageSet, indices: Tensor) -> Tensor:
 
 
 def view_makers(method: Method, images: ImageSet) -> list[RandomView]:
-    """One for each of the method's views, with what this data set allows."""
+    """One for each of the method's views and then of its unlabelled ones, with what this data set allows."""
     size, channels = tuple(images.images.shape[2:]), images.images.shape[1]
-    return [RandomView(settings_for(view, images.name, channels), size) for view in method.views]
+    return [
+        RandomView(settings_for(view, images.name, channels), size)
+        for view in (*method.views, *method.unlabelled_views)
+    ]
 
 
 def step_batch(
-    method: Method, images: ImageSet, train: Tensor, step: int, settings: TrainingSettings, makers: list[RandomView]
+    method: Method,
+    images: ImageSet,
+    train: Tensor,
+    step: int,
+    settings: TrainingSettings,
+    makers: list[RandomView],
+    unlabelled: Tensor | None = None,
 ) -> Batch:
     """The batch of a step, on the method's device.
 
@@ -148,9 +164,10 @@ def step_batch(
         step: counted from 0.
         settings: batch size and seed.
         makers: as `view_makers` gives them.
+        unlabelled: (u,) positions of the images to learn from without their labels, for a method that wants such.
 
     Raises:
-        ValueError: as `steps_per_epoch`.
+        ValueError: as `steps_per_epoch`; or the method wants unlabelled images, and there is no batch of them.
     """
     device = next(method.parameters()).device
     if method.images_per_class:
@@ -159,6 +176,28 @@ def step_batch(
     else:
         indices = step_indices(train, step, settings)
     pixels = images.images[indices].to(device)
-    views = [maker(pixels, derived_seed(settings.seed, "view", step, number)) for number, maker in enumerate(makers)]
+    sources = [pixels] * len(method.views)
+    if method.unlabelled_views:
+        check_unlabelled(unlabelled, settings)
+        drawn = step_indices(unlabelled, step, settings, "unlabelled order")
+        sources += [images.without_labels(drawn).to(device)] * len(method.unlabelled_views)
+    views = [
+        maker(source, derived_seed(settings.seed, "view", step, number))
+        for number, (source, maker) in enumerate(zip(sources, makers, strict=True))
+    ]
     targets = targets_of(images, indices).to(device) if method.uses_labels else None
-    return Batch(views, targets)
+    return Batch(views[: len(method.views)], targets, views[len(method.views) :])
+
+
+def check_unlabelled(unlabelled: Tensor | None, settings: TrainingSettings) -> None:
+    """Refuse a split that has no batch of unlabelled images.
+
+    Raises:
+        ValueError: there are fewer than a batch.
+    """
+    count = 0 if unlabelled is None else len(unlabelled)
+    if count < settings.batch_size:
+        raise ValueError(
+            f"The method learns from {settings.batch_size} unlabelled images a step, but the split has {count}; take a "
+            "semi-supervised protocol, a smaller batch, or the method without its unlabelled term."
+        )

@@ -11,15 +11,24 @@ MIME = "application/vnd.retrieval.history+json"  # by which a check sees that a 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Descriptors of the run's fixed images at one moment.
+    """Descriptors of the run's fixed images at one moment, and what product codes were made of them.
 
     Attributes:
         step: how many updates came before.
         descriptors: (n, D) float16.
+        codes: (n, M) int32, of a method that has codebooks; None where codes are binary, the descriptors' signs.
+        codebooks: (M, K, d) float16, or None.
     """
 
     step: int
     descriptors: Tensor
+    codes: Tensor | None = None
+    codebooks: Tensor | None = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What it holds, by name."""
+        held = {"descriptors": self.descriptors, "codes": self.codes, "codebooks": self.codebooks}
+        return {name: tensor for name, tensor in held.items() if tensor is not None}
 
 
 @dataclass

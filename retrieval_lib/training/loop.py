@@ -11,7 +11,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from retrieval_lib.data import ImageSet, Split
 from retrieval_lib.methods.base import Method, describe
 from retrieval_lib.progress import ProgressLine
-from retrieval_lib.training.batches import step_batch, steps_per_epoch, view_makers
+from retrieval_lib.training.batches import check_unlabelled, step_batch, steps_per_epoch, view_makers
 from retrieval_lib.training.history import History, Snapshot, weights_hash
 from retrieval_lib.training.interrupts import deferred_interrupt
 from retrieval_lib.training.settings import TrainingSettings, learning_rate
@@ -45,7 +45,8 @@ def train(
     Args:
         method: trained in place, on the device of its weights.
         images: the data set.
-        split: `train` is learned from; `searches["validation"]` is judged, where the split has one.
+        split: `train` is learned from, and `unlabelled` by a method that wants such images; `searches["validation"]`
+            is judged, where the split has one.
         settings: how long and how fast.
         callback: called after each evaluation, for instance to draw.
         state_path: where the state is kept while the run lasts; removed when it is over.
@@ -58,12 +59,15 @@ def train(
     Raises:
         TrainingDiverged: a loss term is no finite number.
         ValueError: there are fewer training images than a batch holds, or no batches by class for a method that asks
-            for them (see `steps_per_epoch`), or the saved state is of another run.
+            for them (see `steps_per_epoch`), or too few unlabelled images for one that learns from such, or the saved
+            state is of another run.
     """
     if len(split.train) < settings.batch_size:
         raise ValueError(
             f"batch_size={settings.batch_size}: the split has only {len(split.train)} training images; take fewer."
         )
+    if method.unlabelled_views:
+        check_unlabelled(split.unlabelled, settings)
     per_epoch = steps_per_epoch(method, images, split.train, settings)
     search = split.searches.get("validation")
     points = snapshot_points(images, search or split.searches["test"], snapshot_count)
@@ -94,7 +98,7 @@ def train(
                 history.scores.append(validation_score(method, images, search))
                 history.score_steps.append(step)
             if not history.snapshots or history.snapshots[-1].step != step:
-                history.snapshots.append(Snapshot(step, describe(method, images.images[points]).half()))
+                history.snapshots.append(snapshot(method, images.images[points], step))
         if callback is not None:
             line.close()
             callback(method, history)
@@ -105,7 +109,7 @@ def train(
                 evaluate_now()
             method.train()
             while step < settings.steps:
-                terms = update(method, optimizer, scaler, settings, images, split.train, step, makers)
+                terms = update(method, optimizer, scaler, settings, images, split.train, step, makers, split.unlabelled)
                 for name, value in terms.items():
                     sums[name] = sums.get(name, 0.0) + value
                 step += 1
@@ -136,6 +140,7 @@ def update(
     train_positions: Tensor,
     step: int,
     makers: list,
+    unlabelled: Tensor | None = None,
 ) -> dict[str, float]:
     """One step: its loss terms, by name.
 
@@ -145,7 +150,7 @@ def update(
     rate = learning_rate(settings, step)
     for group in optimizer.param_groups:
         group["lr"] = rate * group["share"]
-    batch = step_batch(method, images, train_positions, step, settings, makers)
+    batch = step_batch(method, images, train_positions, step, settings, makers, unlabelled)
     terms = method.loss_terms(batch, step / settings.steps)
     values = {name: float(term.detach()) for name, term in terms.items()}
     wrong = [name for name, value in values.items() if not abs(value) < float("inf")]
@@ -162,6 +167,14 @@ def update(
     scaler.step(optimizer)
     scaler.update()
     return values
+
+
+def snapshot(method: Method, images: Tensor, step: int) -> Snapshot:
+    """What the method makes now of (n, C, H, W) uint8 images."""
+    descriptors, quantizer = describe(method, images), method.quantizer()
+    if quantizer is None:
+        return Snapshot(step, descriptors.half())
+    return Snapshot(step, descriptors.half(), method.encode(descriptors).int(), quantizer.codebooks.half())
 
 
 def make_optimizer(method: Method, settings: TrainingSettings) -> Optimizer:
@@ -183,7 +196,8 @@ def make_optimizer(method: Method, settings: TrainingSettings) -> Optimizer:
 
 
 def _decays(name: str, parameter: nn.Parameter) -> bool:
-    return parameter.ndim > 1 and "proxies" not in name and "codebooks" not in name
+    free = ("proxies", "prototypes", "codebooks")  # points in the descriptors' space, not maps into it
+    return parameter.ndim > 1 and not any(word in name for word in free)
 
 
 def _note(history: History, step: int, per_epoch: int) -> str:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from retrieval_lib.training.checkpoints import FORMAT, read_tensors, write_tensors
@@ -31,7 +31,7 @@ def save_state(
             if torch.is_tensor(value):
                 tensors[f"optimizer.{index}.{name}"] = value
     for number, snapshot in enumerate(history.snapshots):
-        tensors[f"snapshot.{number}"] = snapshot.descriptors
+        tensors |= {f"snapshot.{number}.{name}": tensor for name, tensor in snapshot.tensors().items()}
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     told = {
         "format": FORMAT, "step": step, "run": run, "history": history.numbers(), "pending": pending,
@@ -64,8 +64,15 @@ def load_state(path: Path, module: nn.Module, optimizer: Optimizer, history: His
     optimizer.load_state_dict({"state": memory, "param_groups": state["param_groups"]})
     for key, value in told["history"].items():
         setattr(history, key, value)
-    history.snapshots = [Snapshot(step, tensors[f"snapshot.{i}"]) for i, step in enumerate(told["snapshot_steps"])]
+    history.snapshots = [_snapshot(step, number, tensors) for number, step in enumerate(told["snapshot_steps"])]
     return told["step"], told["pending"]
+
+
+def _snapshot(step: int, number: int, tensors: dict[str, Tensor]) -> Snapshot:
+    if f"snapshot.{number}" in tensors:  # a state from before snapshots held codes
+        return Snapshot(step, tensors[f"snapshot.{number}"])
+    prefix = f"snapshot.{number}."
+    return Snapshot(step, **{n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
 
 
 def run_identity(module: nn.Module, settings: TrainingSettings, split_hash: str) -> dict:
