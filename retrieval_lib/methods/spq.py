@@ -1,0 +1,117 @@
+"""Self-supervised product quantization: Jang and Cho, ICCV 2021, arXiv 2109.02244."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from retrieval_lib.augmentation import SIMCLR, ViewSettings
+from retrieval_lib.backbones import Backbone
+from retrieval_lib.methods.base import Batch
+from retrieval_lib.methods.product_codes import ProductCodeMethod, books_of, xavier_parts
+from retrieval_lib.methods.spq_losses import cross_quantized_contrastive_loss
+from retrieval_lib.quantization import ProductQuantizer, mixture, soft_assignment
+
+SEARCHES = ("squared Euclidean", "Euclidean")
+
+
+@dataclass(frozen=True)
+class SPQSettings:
+    """What the paper lets one choose.
+
+    Attributes:
+        bits: length of a code.
+        codewords: K, a power of two.
+        dimension: d, numbers of a codeword.
+        sharpness: τ_q of the soft quantiser, multiplied. (The paper prints a division; its authors corrected the value.)
+        temperature: τ of the contrastive loss.
+        hidden: units between the backbone and the descriptor.
+        view: both views are drawn from it.
+        search: the ADC of a search: `squared Euclidean`, or `Euclidean` as in the published code.
+    """
+
+    bits: int = 32
+    codewords: int = 16
+    dimension: int = 16
+    sharpness: float = 5.0
+    temperature: float = 0.5
+    hidden: int = 512
+    view: ViewSettings = SIMCLR
+    search: str = "squared Euclidean"
+
+    def __post_init__(self):
+        books_of(self.bits, self.codewords)
+        for name in ("dimension", "hidden"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: give at least 1.")
+        for name in ("sharpness", "temperature"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name}={getattr(self, name)}: give a positive number.")
+        if self.search not in SEARCHES:
+            raise ValueError(f"search={self.search!r}: choose one of {', '.join(SEARCHES)}.")
+
+
+class DescriptorHead(nn.Module):
+    """Linear, ReLU, linear: from the backbone (B, D) to descriptors (B, M · d).
+
+    Args:
+        inputs: D.
+        hidden: units in the middle.
+        outputs: M · d.
+        generator: of the initial weights.
+    """
+
+    def __init__(self, inputs: int, hidden: int, outputs: int, generator: torch.Generator):
+        super().__init__()
+        self.first, self.last = nn.Linear(inputs, hidden), nn.Linear(hidden, outputs)
+        for layer in (self.first, self.last):
+            nn.init.xavier_uniform_(layer.weight, generator=generator)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, D) to (B, M · d)."""
+        return self.last(torch.relu(self.first(features)))
+
+
+class SPQ(ProductCodeMethod):
+    """A descriptor head and codebooks, learned from pairs of views and no label.
+
+    Args:
+        backbone: any backbone; trained with the rest.
+        settings: see `SPQSettings`.
+        seed: of the initial weights of head and codebooks.
+    """
+
+    uses_labels = False
+
+    def __init__(self, backbone: Backbone, settings: SPQSettings | None = None, seed: int = 0):
+        super().__init__()
+        s = self.settings = settings or SPQSettings()
+        self.bits, self.metric, self.views = s.bits, s.search, (s.view, s.view)
+        books = books_of(s.bits, s.codewords)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng(devices=[]):
+            self.backbone = backbone
+            self.head = DescriptorHead(backbone.dimension, s.hidden, books * s.dimension, generator)
+        self.codebooks = xavier_parts(s.codewords, books, s.dimension, generator)  # (M, K, d)
+
+    def loss_terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """One term; each view is a forward pass of its own, with its own batch statistics."""
+        first, second = (self.descriptors(view) for view in batch.views)  # (B, M * d) each
+        quantized = [self.soft_quantized(x) for x in (first, second)]
+        loss = cross_quantized_contrastive_loss(first, quantized[0], second, quantized[1], self.settings.temperature)
+        return {"cross quantized contrast": loss}
+
+    def soft_quantized(self, descriptors: Tensor) -> Tensor:
+        """z: each part becomes the mean of its codewords, weighted by nearness; (B, M · d) to (B, M · d)."""
+        parts = descriptors.unflatten(1, (len(self.codebooks), -1))  # (B, M, d)
+        weights = soft_assignment(parts, self.codebooks, self.settings.sharpness)  # (B, M, K)
+        return mixture(weights, self.codebooks).flatten(1)
+
+    def descriptors(self, images: Tensor) -> Tensor:
+        """x: (B, C, H, W) to (B, M · d)."""
+        return self.head(self.backbone(images))
+
+    def quantizer(self) -> ProductQuantizer:
+        """The codebooks as they are now, on the CPU."""
+        return ProductQuantizer(self.codebooks.detach().float().cpu().clone())
