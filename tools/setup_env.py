@@ -73,10 +73,12 @@ def main() -> None:
     if stamp.is_file() and stamp.read_text() == fingerprint():
         return
     check_python()
-    tell_sizes()
     if folder.exists() and not stamp.exists():
+        if not (folder / "pyvenv.cfg").is_file():
+            refuse(f"{folder} is no virtual environment; remove it, or name another folder: make book VENV=/path/to/it")
         print(f"{folder} is not complete; it is made anew.")
         shutil.rmtree(folder)
+    tell_sizes()
     stamp.unlink(missing_ok=True)
     stamp_later = fingerprint()
     run("Making the environment", sys.executable, "-m", "venv", str(folder))
