@@ -7,7 +7,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from retrieval_lib.plots.style import BLACK, GROUND, QUIET, WIDTH, finish, line_style, marker_style, set_titles
+from retrieval_lib.plots.style import QUIET, WIDTH, finish, line_style, marker_style, set_titles
+
+REFERENCE_DASHES = ("--", ":", "-.")  # of lines that have no markers
 
 
 def by_bits(table: pd.DataFrame, ylabel: str, references: Mapping[str, float] | None = None, title: str = "") -> Figure:
@@ -25,13 +27,9 @@ def by_bits(table: pd.DataFrame, ylabel: str, references: Mapping[str, float] | 
     missing = {"method", "bits", "mean", "low", "high"} - set(table.columns)
     if missing or table.empty:
         raise ValueError(f"The table has {len(table)} rows and lacks the columns {sorted(missing)}.")
-    figure, axis = plt.subplots(layout="constrained", figsize=(WIDTH, 4))
-    for name, value in (references or {}).items():
-        axis.axhline(value, color=QUIET, linewidth=1.4, linestyle=(0, (6, 2)))
-        axis.annotate(
-            name, (0.98, value), xycoords=("axes fraction", "data"), ha="right", va="center", color=BLACK, zorder=3,
-            bbox={"boxstyle": "round,pad=0.15", "facecolor": GROUND, "edgecolor": "none", "alpha": 0.85},
-        )  # fmt: skip
+    figure, axis = plt.subplots(layout="constrained", figsize=(WIDTH, 4.6))
+    for number, (name, value) in enumerate((references or {}).items()):
+        axis.axhline(value, color=QUIET, linewidth=1.6, linestyle=REFERENCE_DASHES[number % 3], label=name)
     for number, (method, part) in enumerate(table.groupby("method", sort=False)):
         part = part.sort_values("bits")
         bits, style = part["bits"].astype(int), line_style(number)
@@ -42,7 +40,7 @@ def by_bits(table: pd.DataFrame, ylabel: str, references: Mapping[str, float] | 
     axis.set_xticks(ticks, [str(t) for t in ticks])
     axis.minorticks_off()
     set_titles(axis, "bits", ylabel, title)
-    axis.legend()
+    _legend_below(figure, axis)
     return finish(figure)
 
 
@@ -70,12 +68,14 @@ def precision_recall(curves: Mapping[str, tuple[Tensor, Tensor]], chance: float 
     return finish(figure)
 
 
-def trade_off(rows: Sequence[Mapping], ylabel: str) -> Figure:
+def trade_off(rows: Sequence[Mapping], ylabel: str, title: str = "") -> Figure:
     """Quality against memory, and against time: two panels that share their vertical axis.
 
     Args:
-        rows: for each search a mapping with method, quality, bytes (an image) and milliseconds (a query).
+        rows: for each search a mapping with method, quality, bytes (an image) and milliseconds (a query); where it
+            has low and high as well, they are drawn as the interval of the quality.
         ylabel: what the quality is.
+        title: above the figure.
 
     Raises:
         ValueError: there are no rows, or one lacks an entry.
@@ -89,11 +89,20 @@ def trade_off(rows: Sequence[Mapping], ylabel: str) -> Figure:
             style = marker_style(number)
             part = part.sort_values("bytes")
             axis.plot(part[column], part["quality"], linestyle="-", linewidth=1, label=method, **style)
+            if {"low", "high"} <= set(part):
+                axis.vlines(part[column], part["low"], part["high"], color=style["color"], linewidth=1.5)
         axis.set_xscale("log")
         axis.xaxis.set_major_formatter("{x:g}")
         axis.minorticks_off()
         set_titles(axis, told)
     axes[0].set_ylabel(ylabel)
-    handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=3)
+    _legend_below(figure, axes[0])
+    if title:
+        figure.suptitle(title, x=0.01, ha="left")
     return finish(figure)
+
+
+def _legend_below(figure: Figure, axis) -> None:
+    """The legend of an axis outside of it, where it can hide no point."""
+    handles, names = axis.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=3)

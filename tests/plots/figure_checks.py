@@ -30,6 +30,23 @@ def smallest_text_on_a_phone(figure) -> float:
     return points * figure.dpi / 72 * min(1, PHONE / width)
 
 
+def points_under_legends(figure) -> int:
+    """How many drawn points lie under a legend or under a text that stands in a box of its own."""
+    figure.draw_without_rendering()  # closed figures have a canvas that draws nothing
+    boxes = [
+        legend.get_window_extent() for legend in (*figure.legends, *(a.get_legend() for a in figure.axes)) if legend
+    ]
+    boxes += [text.get_bbox_patch().get_window_extent() for text in figure.findobj(Text) if text.get_bbox_patch()]
+    points = [
+        point
+        for axis in figure.axes
+        for line in axis.lines
+        if line.get_transform() == axis.transData
+        for point in axis.transData.transform(line.get_xydata())
+    ]
+    return sum(any(box.contains(*point) for box in boxes) for point in points)
+
+
 def _visible_texts(figure) -> list[Text]:
-    figure.canvas.draw()
+    figure.draw_without_rendering()  # closed figures have a canvas that draws nothing
     return [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from figure_checks import smallest_text_on_a_phone, texts
+from figure_checks import points_under_legends, smallest_text_on_a_phone, texts
 
 from retrieval_lib.plots import by_bits, distance_histograms, embedding_map, fit_map, precision_recall, trade_off
 
@@ -28,6 +28,19 @@ def test_by_bits_draws_means_intervals_and_references():
         by_bits(pd.DataFrame(ROWS).drop(columns="low"), "mAP")
 
 
+def test_no_point_is_hidden_under_a_legend_however_the_lines_run():
+    rows = [
+        {"method": m, "bits": b, "mean": i + n / 10, "low": i, "high": i + 1}
+        for i, m in enumerate(("LSH", "PCAH", "ITQ", "PQ", "PQ, 256 codewords", "OPQ"))
+        for n, b in enumerate((16, 32, 64, 128))
+    ]
+    figure = by_bits(pd.DataFrame(rows), "mAP@1000", {"exact: angle": 5.3, "exact: Euclidean": 5.25})
+    assert points_under_legends(figure) == 0
+    assert len({line.get_linestyle() for line in figure.axes[0].lines if len(set(line.get_ydata())) == 1}) == 2
+    costs = [{"method": r["method"], "quality": r["mean"], "bytes": r["bits"], "milliseconds": r["bits"]} for r in rows]
+    assert points_under_legends(trade_off(costs, "mAP@1000")) == 0
+
+
 def test_precision_recall_draws_its_curves():
     recall, precision = torch.tensor([0.1, 0.5, 1.0]), torch.tensor([1.0, 0.6, 0.2])
     axis = precision_recall({"LSH": (recall, precision)}, chance=0.1).axes[0]
@@ -44,6 +57,10 @@ def test_trade_off_shows_quality_against_both_costs():
     assert memory.lines[0].get_xdata().tolist() == [2, 8] and memory.lines[0].get_ydata().tolist() == [1, 3]
     assert time.lines[0].get_xdata().tolist() == pytest.approx([0.1, 0.001])
     assert smallest_text_on_a_phone(figure) >= 8
+    assert not any(axis.collections for axis in figure.axes), "no interval was given"
+    bars = trade_off([row | {"low": row["quality"] - 0.5, "high": row["quality"] + 1} for row in rows], "mAP@1000")
+    drawn = [segment.tolist() for c in bars.axes[0].collections for segment in c.get_segments()]
+    assert [[2.0, 0.5], [2.0, 2.0]] in drawn and [[8.0, 2.5], [8.0, 4.0]] in drawn
     with pytest.raises(ValueError, match="Each row needs"):
         trade_off([{"method": "PQ"}], "mAP")
 
