@@ -44,3 +44,38 @@ def dead_links(page: Page) -> list[str]:
     return page.evaluate("""() => [...document.querySelectorAll('a[href^="#"]')]
         .map(a => decodeURIComponent(a.getAttribute('href').slice(1)))
         .filter(id => id && !document.getElementById(id) && !document.getElementsByName(id).length)""")
+
+
+WATCH_FOCUS = """() => {
+  const selector = 'a[href], button, input, select, textarea, summary, [tabindex]';
+  window.reachable = [...document.querySelectorAll(selector)].filter(
+      e => e.tabIndex >= 0 && !e.disabled && e.checkVisibility({visibilityProperty: true}));
+  window.reached = [];
+  document.addEventListener('focusin', event => {
+    const e = event.target, style = getComputedStyle(e);
+    window.reached.push({
+      place: window.reachable.indexOf(e),
+      where: e.closest('.bd-sidebar-primary') ? 'navigation' : e.closest('article') ? 'content'
+             : e.closest('.bd-header-article') ? 'header' : 'other',
+      seen: style.outlineStyle !== 'none' || style.boxShadow !== 'none',
+      what: e.outerHTML.slice(0, 90)});
+  });
+  return window.reachable.length;
+}"""
+
+
+def tab_through(page: Page) -> tuple[int, list[dict]]:
+    """How many elements a keyboard should reach, and those that the Tab key does, in its order."""
+    count = page.evaluate(WATCH_FOCUS)
+    for _ in range(count):
+        page.keyboard.press("Tab")
+    return count, page.evaluate("window.reached")
+
+
+def out_of_order(count: int, reached: list[dict]) -> list[str]:
+    """Elements that the Tab key skips, or reaches in another order than they are read in, or shows no focus on."""
+    places = [element["place"] for element in reached]
+    wrong = [e["what"] for e, place in zip(reached, range(count), strict=False) if e["place"] != place]
+    if wrong or len(places) < count:
+        return [f"{len(set(range(count)) - set(places))} of {count} elements are not reached", *wrong[:3]]
+    return [f"no focus is seen on {e['what']}" for e in reached if not e["seen"]]

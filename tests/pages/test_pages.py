@@ -6,7 +6,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.pages.conftest import built_pages
-from tests.pages.page_checks import dead_links, images_without_words, raw_formulas, wider_than_screen
+from tests.pages.page_checks import (
+    dead_links,
+    images_without_words,
+    out_of_order,
+    raw_formulas,
+    tab_through,
+    wider_than_screen,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -61,20 +68,12 @@ def test_links_between_pages_arrive(html, visit, address_of, name):
     assert missing == []
 
 
-def test_the_keyboard_reaches_everything_and_is_seen(visit, address_of):
-    page, _, _ = visit(address_of("book/hashing_basics.html", "http"))
-    reached = []
-    for _ in range(80):
-        page.keyboard.press("Tab")
-        reached.append(
-            page.evaluate("""() => { const e = document.activeElement, s = getComputedStyle(e);
-            return {where: e.closest('.bd-sidebar-primary') ? 'navigation' : e.closest('article') ? 'content'
-                           : e.closest('.bd-header-article') ? 'header' : 'other',
-                    seen: s.outlineStyle !== 'none' || s.boxShadow !== 'none' || e.tagName === 'BODY',
-                    what: e.outerHTML.slice(0, 90)}; }""")
-        )
-    assert {"navigation", "content", "header"} <= {r["where"] for r in reached}
-    assert [r["what"] for r in reached if not r["seen"]] == []
+@pytest.mark.parametrize("name", PAGES)
+def test_the_keyboard_reaches_everything_in_reading_order_and_is_seen(visit, address_of, name):
+    page, _, _ = visit(address_of(name, "http"))
+    count, reached = tab_through(page)
+    assert out_of_order(count, reached) == []
+    assert {"navigation", "header"} <= {element["where"] for element in reached}
 
 
 def test_figures_keep_their_light_ground_on_a_dark_page(visit, address_of):
@@ -115,3 +114,17 @@ def test_a_missing_alt_text_and_a_wide_page_are_found(visit, tmp_path):
     )
     page, _, _ = visit((tmp_path / "p.html").as_uri(), width=390)
     assert len(images_without_words(page)) == 1 and wider_than_screen(page) > 2000 and dead_links(page) == ["no"]
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        ("<a href='#a' tabindex='1'>b</a>", "0 of 3 elements are not reached"),
+        ("<a href='#a' style='outline: none'>b</a>", "no focus is seen on"),
+        ("<a href='#a' onfocus='this.nextElementSibling.remove()'>b</a>", "1 of 3 elements are not reached"),
+    ],
+)
+def test_a_wrong_order_an_unseen_focus_and_a_skipped_element_are_found(visit, tmp_path, second, told):
+    (tmp_path / "t.html").write_text(f"<main id='a'><a href='#a'>a</a> {second} <a href='#a'>c</a></main>")
+    page, _, _ = visit((tmp_path / "t.html").as_uri())
+    assert told in out_of_order(*tab_through(page))[0]
