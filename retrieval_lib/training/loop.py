@@ -196,7 +196,7 @@ def make_optimizer(method: Method, settings: TrainingSettings) -> Optimizer:
 
 
 def _decays(name: str, parameter: nn.Parameter) -> bool:
-    free = ("proxies", "prototypes", "codebooks")  # points in the descriptors' space, not maps into it
+    free = ("proxies", "prototypes", "codebooks", "centres")  # points in the descriptors' space, not maps into it
     return parameter.ndim > 1 and not any(word in name for word in free)
 
 

@@ -2,11 +2,14 @@
 
 import pytest
 import torch
+from learning import distances_by_label, learn
 
 from retrieval_lib.augmentation import FACES
 from retrieval_lib.backbones import load_backbone
 from retrieval_lib.methods.base import Batch
 from retrieval_lib.methods.block_hashing import BlockHashing, BlockHashingSettings, BlockHead, centre_loss
+from retrieval_lib.training import TrainingSettings
+from retrieval_lib.training.loop import make_optimizer
 
 TERMS = {
     "code classification": "code_classification",
@@ -36,7 +39,7 @@ def test_a_bit_is_the_tanh_of_a_weighted_sum_of_its_block(head):
     with torch.no_grad():
         head.block_biases.copy_(torch.linspace(-1, 1, 5))
     blocks = torch.randn(3, 20, generator=torch.Generator().manual_seed(1))
-    found = head.hash_blocks(blocks)
+    found = head.hash_blocks(blocks).detach()
     for i in range(3):
         for bit in range(5):
             weighted = sum(float(head.block_weights[bit, u].detach() * blocks[i, 4 * bit + u]) for u in range(4))
@@ -56,9 +59,9 @@ def test_centre_loss_is_the_loop_with_its_gradients():
     x, centres = (torch.randn(n, 3, generator=generator, dtype=torch.float64).requires_grad_() for n in (5, 4))
     labels, before = [0, 3, 3, 1, 0], x.detach().clone()
     targets = torch.eye(4, dtype=torch.float64)[labels]
-    expected = sum(float((x[i] - centres[c]).square().sum()) / 2 for i, c in enumerate(labels)) / 5
+    expected = sum(float((x[i] - centres[c]).detach().square().sum()) / 2 for i, c in enumerate(labels)) / 5
     loss = centre_loss(x, centres, targets)
-    assert float(loss) == pytest.approx(expected) and torch.equal(x, before)
+    assert loss.item() == pytest.approx(expected) and torch.equal(x, before)
     assert torch.autograd.gradcheck(lambda a, b: centre_loss(a, b, targets), (x, centres))
     loss.backward()
     assert not centres.grad[2].any(), "a class without an image is not moved"
@@ -123,19 +126,20 @@ def test_which_parts_each_term_moves(batch):
     }
 
 
+def test_centres_are_not_pulled_to_zero():
+    method = small()
+    groups = make_optimizer(method, TrainingSettings(1, weight_decay=0.3)).param_groups
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    assert decay[id(method.centres)] == 0 and decay[id(method.head.linear.weight)] == 0.3
+    assert len(decay) == len(list(method.parameters()))
+
+
 @pytest.mark.parametrize("settings", [{}, {"centre": 0.0, "descriptor_classification": 0.0}])
 def test_it_learns_a_tiny_batch_by_heart(batch, settings):
-    method = small(**settings).train()
-    optimizer = torch.optim.Adam(method.parameters(), 1e-2)
-    for _ in range(60):
-        loss = sum(method.loss_terms(Batch(batch.views[:1], batch.targets), 0).values())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    codes = method.encode(method.descriptors(batch.views[0]).detach())
-    distances = (codes[:, None] != codes[None]).sum(2)
-    same = batch.targets @ batch.targets.T > 0
-    assert distances[same].max() < distances[~same].min()
+    method, one_view = small(**settings), Batch(batch.views[:1], batch.targets)
+    learn(method, one_view, 60)
+    same, other = distances_by_label(method, one_view)
+    assert same.max() < other.min()
 
 
 def test_a_seed_fixes_the_start():

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from learning import distances_by_label, learn
 
 from retrieval_lib.augmentation import FACES, SIMCLR
 from retrieval_lib.backbones import load_backbone
@@ -91,25 +92,14 @@ def test_similarities_move_both_views_and_the_proxies_feel_the_identity_term_alo
         assert (found[2] is not None and found[2].abs().sum() > 0) == (name == "identity")
 
 
-def learn(method, batch, steps, rate=1e-2):
-    optimizer = torch.optim.Adam(method.train().parameters(), rate)
-    for step in range(steps):
-        loss = sum(method.loss_terms(batch, step / steps).values())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    codes = method.encode(method.descriptors(batch.views[0]).detach())
-    distances = (codes[:, None] != codes[None]).sum(2)
-    same = batch.targets @ batch.targets.T > 0
-    return distances[same], distances[~same]
-
-
 @pytest.mark.parametrize(
     "settings",
     [{}, {"identity": 0.0, "pairwise": 1.0}, {"self_similarity": 0.0, "pairwise": 0.0}, {"quantization": 0.0}],
 )
 def test_it_learns_a_tiny_batch_by_heart(batch, settings):
-    same, other = learn(small(**settings), Batch([batch.views[0]] * 2, batch.targets), 60)
+    method, alike = small(**settings), Batch([batch.views[0]] * 2, batch.targets)
+    learn(method, alike, 60)
+    same, other = distances_by_label(method, alike)
     assert same.max() < other.min()
 
 
