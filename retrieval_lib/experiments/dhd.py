@@ -48,7 +48,7 @@ class Budget:
 
     widths: tuple[int, int, int]
     steps: int
-    batch_size: int = 256
+    batch_size: int = 128
     learning_rate: float = 5e-3
 
     def training(self, seed: int) -> TrainingSettings:
@@ -60,8 +60,8 @@ class Budget:
 
 
 TINY = Budget((8, 16, 16), 60, batch_size=64)
-LIVE = Budget((32, 64, 128), 820)  # under five minutes on two cores, with the page's live figure
-SHORT = Budget((32, 64, 128), 330)  # under two minutes: for the grids with many cells
+LIVE = Budget((32, 64, 128), 1600)  # under five minutes on two cores, with the page's live figure
+SHORT = Budget((32, 64, 128), 660)  # under two minutes: for the grids with many cells
 
 
 def budget_for(profile: str, wanted: Budget) -> Budget:
@@ -141,7 +141,7 @@ def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
 
 
 def _bits_cells(profile: str, images: ImageSet) -> list[Cell]:
-    return [Cell("DHD", "DHD", _protocol(profile, images), b, seed) for b in BITS for seed in range(3)]
+    return [Cell("DHD", "DHD", _protocol(profile, images), b, seed) for seed in range(3) for b in BITS]
 
 
 def _terms_cells(profile: str, images: ImageSet) -> list[Cell]:
