@@ -8,6 +8,7 @@ import pytest
 
 from retrieval_lib.evaluation.evaluate import MEMORY
 
+BESIDE = 64 * 2**20  # bytes: the order of the database and its inverse (16 an image), and what the allocator keeps
 SEARCH = """
 import sys
 import torch
@@ -48,7 +49,7 @@ def test_memory_stays_within_the_budget(kind):
     )
     assert done.returncode == 0, done.stderr
     taken, precision, score = map(float, done.stdout.splitlines()[-1].split("\r")[-1].split())
-    assert taken < MEMORY
+    assert taken < MEMORY + BESIDE
     if kind != "whole":
         assert precision == pytest.approx(0.1, abs=0.02), "a tenth of the images are relevant, by chance"
     assert 0.05 < score < 0.25
@@ -62,4 +63,4 @@ def test_the_budget_is_what_keeps_it_small():
         [sys.executable, "-c", large, "floats"], cwd=Path(__file__).parents[2], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout.splitlines()[-1].split("\r")[-1].split()[0]) > MEMORY
+    assert int(done.stdout.splitlines()[-1].split("\r")[-1].split()[0]) > MEMORY + BESIDE
