@@ -100,7 +100,7 @@ class SPQ(ProductCodeMethod):
         first, second = (self.descriptors(view) for view in batch.views)  # (B, M * d) each
         quantized = [self.soft_quantized(x) for x in (first, second)]
         loss = cross_quantized_contrastive_loss(first, quantized[0], second, quantized[1], self.settings.temperature)
-        return {"cross quantized contrast": loss}
+        return {"contrast": loss}
 
     def soft_quantized(self, descriptors: Tensor) -> Tensor:
         """z: each part becomes the mean of its codewords, weighted by nearness; (B, M · d) to (B, M · d)."""

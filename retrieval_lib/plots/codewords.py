@@ -24,9 +24,22 @@ def usage_map(usage: Tensor, title: str = "") -> Figure:
     if usage.ndim != 2 or not ((usage.sum(1) - 1).abs() < 1e-4).all():
         raise ValueError(f"usage has shape {tuple(usage.shape)}; expected shares (M, K) whose rows sum to 1.")
     books, words = usage.shape
-    effective, dead = perplexity(usage), dead_codewords(usage)
-    ordered = usage.sort(dim=1, descending=True).values
+    effective = perplexity(usage)
     figure, axis = plt.subplots(figsize=(WIDTH, 0.32 * books + 1.5), layout="constrained")
+    mesh = draw_usage(axis, usage)
+    set_titles(axis, f"{words} codewords of each codebook, sorted", "codebook", title)
+    beside = axis.secondary_yaxis("right")
+    beside.set_yticks(range(books), [f"{float(p):.1f}" for p in effective])
+    beside.set_ylabel("perplexity", color=BLACK)
+    figure.colorbar(mesh, ax=axis, label="use (1: even)", extend="max", pad=0.02)
+    return finish(figure)
+
+
+def draw_usage(axis, usage: Tensor):
+    """The cells and crosses of `usage_map`; gives what a colour bar needs, 1 being even use."""
+    books, words = usage.shape
+    dead = dead_codewords(usage)
+    ordered = usage.sort(dim=1, descending=True).values
     mesh = axis.imshow(ordered.numpy() * words, cmap=SHADES, vmin=0, vmax=2, aspect="auto")
     axis.grid(False)
     for book in range(books):
@@ -36,9 +49,4 @@ def usage_map(usage: Tensor, title: str = "") -> Figure:
     axis.set_xticks([0, words - 1], ["most used", "least used"])
     for label, side in zip(axis.get_xticklabels(), ("left", "right"), strict=True):
         label.set_ha(side)
-    set_titles(axis, f"{words} codewords of each codebook, sorted", "codebook", title)
-    beside = axis.secondary_yaxis("right")
-    beside.set_yticks(range(books), [f"{float(p):.1f}" for p in effective])
-    beside.set_ylabel("perplexity", color=BLACK)
-    figure.colorbar(mesh, ax=axis, label="use (1: even)", extend="max", pad=0.02)
-    return finish(figure)
+    return mesh

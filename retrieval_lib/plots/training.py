@@ -9,7 +9,16 @@ from torch import Tensor
 
 from retrieval_lib.plots.codes import bit_correlation
 from retrieval_lib.plots.embedding import fit_map
-from retrieval_lib.plots.style import BLACK, BLUE, SHADES, SMALLEST, WIDTH, finish, line_style, marker_style, set_titles
+from retrieval_lib.plots.panels import (
+    check_history,
+    loss_panel,
+    name_classes,
+    points_panel,
+    score_panel,
+    small_multiples,
+    spread_moments,
+)
+from retrieval_lib.plots.style import SHADES, WIDTH, finish, line_style, set_titles
 from retrieval_lib.training import History
 
 
@@ -27,13 +36,10 @@ def bit_training(history: History, labels: Tensor, class_names: Sequence[str]) -
     Raises:
         ValueError: there is no snapshot yet, or the labels are not those of the fixed images.
     """
-    if not history.snapshots or len(labels) != len(history.snapshots[0].descriptors):
-        raise ValueError(f"The history has {len(history.snapshots)} snapshots, and {len(labels)} labels were given.")
+    check_history(history, labels)
     figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 5.6), layout="constrained")
-    _losses(axes[0, 0], history)
-    axes[0, 1].plot(history.score_steps, history.scores, **line_style(0))
-    axes[0, 1].set_ylim(0, 1)
-    set_titles(axes[0, 1], "step", "", "validation mAP")
+    loss_panel(axes[0, 0], history)
+    score_panel(axes[0, 1], history)
     share = torch.stack([(s.descriptors >= 0).float().mean(0) for s in history.snapshots])  # (T, bits)
     mesh = axes[1, 0].imshow(share.T.numpy(), cmap=SHADES, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes[1, 0].grid(False)
@@ -42,9 +48,9 @@ def bit_training(history: History, labels: Tensor, class_names: Sequence[str]) -
     figure.colorbar(mesh, ax=axes[1, 0])
     latest = history.snapshots[-1].descriptors.float()
     plane = torch.from_numpy(fit_map(latest, "PCA").transform(latest.numpy()))
-    _points(axes[1, 1], plane, labels)
+    points_panel(axes[1, 1], plane, labels)
     set_titles(axes[1, 1], title=f"embedding, step {history.snapshots[-1].step:,}")
-    _name_classes(axes[1, 1], plane, labels, class_names)
+    name_classes(axes[1, 1], plane, labels, class_names)
     return finish(figure)
 
 
@@ -73,51 +79,14 @@ def embedding_over_time(history: History, labels: Tensor, class_names: Sequence[
         history, labels, class_names: as `bit_training`.
         columns: how many moments are shown, spread evenly; the first and the last are always among them.
     """
-    chosen = torch.linspace(0, len(history.snapshots) - 1, columns).round().long().unique().tolist()
-    last = history.snapshots[-1].descriptors.float()
-    plane = fit_map(last, "PCA")
-    moments = [torch.from_numpy(plane.transform(history.snapshots[i].descriptors.float().numpy())) for i in chosen]
-    rows = -(-len(chosen) // 2)
-    figure, axes = plt.subplots(
-        rows, 2, figsize=(WIDTH, 2.9 * rows), sharex=True, sharey=True, squeeze=False, layout="constrained"
-    )
-    for axis in axes.flat[len(chosen) :]:
-        axis.remove()
-    for axis, points, i in zip(axes.flat, moments, chosen, strict=False):
-        _points(axis, points, labels)
-        set_titles(axis, title=f"step {history.snapshots[i].step:,}")
-    _name_classes(axes.flat[len(chosen) - 1], moments[-1], labels, class_names)
-    return finish(figure)
-
-
-def _losses(axis, history: History) -> None:
-    for number, (name, values) in enumerate(history.terms.items()):
-        axis.plot(history.steps, values, label=name, **line_style(number))
-    axis.set_ylim(0, None)
-    set_titles(axis, "step", "", "loss terms, weighted")
-    if history.terms:
-        axis.legend(fontsize=SMALLEST)
+    plane = fit_map(history.snapshots[-1].descriptors.float(), "PCA")
+    moments = {
+        s.step: (torch.from_numpy(plane.transform(s.descriptors.float().numpy())), None)
+        for s in spread_moments(history, columns)
+    }
+    return small_multiples(moments, labels, class_names)
 
 
 def _snapshot_ticks(history: History) -> tuple[list[int], list[str]]:
     shown = sorted({0, len(history.snapshots) // 2, len(history.snapshots) - 1})
     return shown, [f"{history.snapshots[i].step:,}" for i in shown]
-
-
-def _points(axis, points: Tensor, labels: Tensor) -> None:
-    for c in labels.unique().tolist():
-        style, own = marker_style(c), points[labels == c]
-        axis.scatter(
-            own[:, 0], own[:, 1], s=10, color=style["color"], marker=style["marker"], edgecolors=BLACK,
-            linewidths=0.2, alpha=0.7,
-        )  # fmt: skip
-    axis.set(xticks=[], yticks=[])
-    axis.grid(False)
-
-
-def _name_classes(axis, points: Tensor, labels: Tensor, class_names: Sequence[str]) -> None:
-    for c in labels.unique().tolist():
-        axis.annotate(
-            class_names[c], points[labels == c].median(0).values.tolist(), ha="center", va="center", fontsize=SMALLEST,
-            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": BLUE, "alpha": 0.8},
-        )  # fmt: skip

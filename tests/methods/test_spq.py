@@ -38,15 +38,15 @@ def test_the_loss_is_the_cross_quantized_one_of_both_views(batch):
     xa, xb = (method.descriptors(v) for v in batch.views)
     expected = cross_quantized_contrastive_loss(xa, method.soft_quantized(xa), xb, method.soft_quantized(xb), 0.5)
     terms = method.loss_terms(batch, 0)
-    assert set(terms) == {"cross quantized contrast"}
-    torch.testing.assert_close(terms["cross quantized contrast"], expected)
+    assert set(terms) == {"contrast"}
+    torch.testing.assert_close(terms["contrast"], expected)
 
 
 def test_no_label_is_used(batch):
     method = small().eval()
     with_labels = Batch(batch.views, torch.eye(3).repeat(3, 1))
     assert not method.uses_labels and method.unlabelled_views == () and method.views == (SIMCLR, SIMCLR)
-    assert torch.equal(*(method.loss_terms(b, 0)["cross quantized contrast"] for b in (batch, with_labels)))
+    assert torch.equal(*(method.loss_terms(b, 0)["contrast"] for b in (batch, with_labels)))
 
 
 def test_descriptors_codes_and_both_distances(batch):
@@ -68,7 +68,7 @@ def test_each_view_has_its_own_batch_statistics(batch):
     apart, joined = (small().train() for _ in range(2))
     xa, xb = (apart.descriptors(v) for v in views)
     expected = cross_quantized_contrastive_loss(xa, apart.soft_quantized(xa), xb, apart.soft_quantized(xb), 0.5)
-    found = small().train().loss_terms(Batch(views, None), 0)["cross quantized contrast"]
+    found = small().train().loss_terms(Batch(views, None), 0)["contrast"]
     torch.testing.assert_close(found, expected)
     xa, xb = joined.descriptors(torch.cat(views)).chunk(2)
     wrong = cross_quantized_contrastive_loss(xa, joined.soft_quantized(xa), xb, joined.soft_quantized(xb), 0.5)
@@ -82,14 +82,14 @@ def test_the_papers_network_takes_its_first_step():
     optimizer = torch.optim.Adam(method.parameters(), 3e-4, weight_decay=1e-5)
     before = method.codebooks.detach().clone()
     assert before.shape == (8, 16, 16) and method.head.first.weight.shape == (512, 512)
-    method.loss_terms(Batch(views, None), 0)["cross quantized contrast"].backward()
+    method.loss_terms(Batch(views, None), 0)["contrast"].backward()
     optimizer.step()
     assert not torch.equal(before, method.codebooks) and torch.isfinite(method.codebooks).all()
 
 
 def test_all_parameters_get_a_gradient(batch):
     method = small().train()
-    method.loss_terms(batch, 0)["cross quantized contrast"].backward()
+    method.loss_terms(batch, 0)["contrast"].backward()
     for name in ("codebooks", "head.first.weight", "head.last.weight"):
         assert method.get_parameter(name).grad.abs().sum() > 0
 
@@ -107,7 +107,7 @@ def test_it_learns_a_tiny_batch_by_heart():
     method.train()
     optimizer = torch.optim.Adam(method.parameters(), 1e-2)
     for step in range(100):
-        loss = method.loss_terms(Batch([view(), view()], None), step / 100)["cross quantized contrast"]
+        loss = method.loss_terms(Batch([view(), view()], None), step / 100)["contrast"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -1,0 +1,102 @@
+"""Panels that the figures of trainings share: losses, score, and points of classes with their names."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from retrieval_lib.plots.style import BLACK, BLUE, SMALLEST, WIDTH, finish, line_style, marker_style, set_titles
+from retrieval_lib.training import History, Snapshot
+
+
+def loss_panel(axis, history: History) -> None:
+    """Each term of the loss by step; a term may be negative."""
+    for number, (name, values) in enumerate(history.terms.items()):
+        axis.plot(history.steps, values, label=name, **line_style(number))
+    if all(value >= 0 for values in history.terms.values() for value in values):
+        axis.set_ylim(0, None)
+    set_titles(axis, "step", "", "loss terms, weighted")
+    if history.terms:
+        axis.legend(fontsize=SMALLEST)
+
+
+def score_panel(axis, history: History) -> None:
+    """The validation score by step."""
+    axis.plot(history.score_steps, history.scores, **line_style(0))
+    axis.set_ylim(0, 1)
+    set_titles(axis, "step", "", "validation mAP")
+
+
+def points_panel(axis, points: Tensor, labels: Tensor) -> None:
+    """Points (n, 2), a colour and a marker for each class; the axes have no numbers."""
+    for c in labels.unique().tolist():
+        style, own = marker_style(c), points[labels == c]
+        axis.scatter(
+            own[:, 0], own[:, 1], s=10, color=style["color"], marker=style["marker"], edgecolors=BLACK,
+            linewidths=0.2, alpha=0.7,
+        )  # fmt: skip
+    axis.set(xticks=[], yticks=[])
+    axis.grid(False)
+
+
+def name_classes(axis, points: Tensor, labels: Tensor, class_names: Sequence[str]) -> None:
+    """The name of each class at the middle of its points (n, 2)."""
+    for c in labels.unique().tolist():
+        axis.annotate(
+            class_names[c], points[labels == c].median(0).values.tolist(), ha="center", va="center", fontsize=SMALLEST,
+            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": BLUE, "alpha": 0.8},
+        )  # fmt: skip
+
+
+def check_history(history: History, labels: Tensor) -> None:
+    """Refuse a history without snapshots, or labels of other images.
+
+    Raises:
+        ValueError: there is no snapshot yet, or the labels are not those of the fixed images.
+    """
+    if not history.snapshots or len(labels) != len(history.snapshots[0].descriptors):
+        raise ValueError(f"The history has {len(history.snapshots)} snapshots, and {len(labels)} labels were given.")
+
+
+def spread_moments(history: History, columns: int) -> list[Snapshot]:
+    """At most `columns` snapshots, spread evenly; the first and the last are always among them."""
+    chosen = torch.linspace(0, len(history.snapshots) - 1, columns).round().long().unique().tolist()
+    return [history.snapshots[i] for i in chosen]
+
+
+def small_multiples(
+    moments: Mapping[int, tuple[Tensor, Tensor | None]],
+    labels: Tensor,
+    class_names: Sequence[str],
+    equal: bool = False,
+) -> Figure:
+    """Points at several moments, two panels a row; all share their axes, and the last one names the classes.
+
+    Args:
+        moments: by step, points (n, 2) and, where there are codewords, these (K, 2).
+        labels: (n,) class numbers.
+        class_names: a name for each class.
+        equal: whether both axes have one scale, so that a circle stays one.
+    """
+    rows = -(-len(moments) // 2)
+    figure, axes = plt.subplots(
+        rows, 2, figsize=(WIDTH, 2.9 * rows), sharex=True, sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis in axes.flat[len(moments) :]:
+        axis.remove()
+    for axis, (step, (points, words)) in zip(axes.flat, moments.items(), strict=False):
+        points_panel(axis, points, labels)
+        if words is not None:
+            stars(axis, words)
+        if equal:
+            axis.set_aspect("equal")
+        set_titles(axis, title=f"step {step:,}")
+    name_classes(axes.flat[len(moments) - 1], points, labels, class_names)
+    return finish(figure)
+
+
+def stars(axis, words: Tensor) -> None:
+    """Codewords (K, 2), over everything else."""
+    axis.scatter(words[:, 0], words[:, 1], s=90, marker="*", color="white", edgecolors=BLACK, zorder=3)

@@ -1,0 +1,92 @@
+"""The figures of a training of product codes show its numbers, at any moment of it."""
+
+import numpy as np
+import pytest
+import torch
+from figure_checks import smallest_text_on_a_phone, texts
+
+from retrieval_lib.plots.codebook_training import codebook_training, codewords_over_time
+from retrieval_lib.quantization import ProductQuantizer, codeword_usage, dead_codewords, perplexity
+from retrieval_lib.training import History, Snapshot
+
+LABELS = torch.arange(60) % 3
+NAMES = ["cat", "dog", "ship"]
+
+
+def history_of(dimension, books=2, words=16):
+    """Six snapshots; as in a real run, codes are the nearest codewords. A term is negative, as GPQ's entropy is."""
+    generator = torch.Generator().manual_seed(0)
+    made = History(torch.arange(60))
+    for step in (0, 10, 20, 30, 40, 50):
+        if step:
+            made.add(step, {"N-pair": 1 / step, "negative entropy": -0.1}, 0.1, step / 2)
+        made.score_steps.append(step)
+        made.scores.append(step / 100)
+        x = torch.randn(60, books * dimension, generator=generator) + step / 20 * LABELS[:, None]
+        codebooks = torch.randn(books, words, dimension, generator=generator)
+        codes = ProductQuantizer(codebooks).encode(x).int()
+        made.snapshots.append(Snapshot(step, x.half(), codes, codebooks.half()))
+    return made
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3, 8])
+def test_five_panels_of_a_run(dimension):
+    history = history_of(dimension)
+    figure = codebook_training(history, LABELS, NAMES, codebook=1)
+    losses, score, usage, effective, below = figure.axes[:5]
+    assert losses.lines[1].get_ydata() == pytest.approx([-0.1] * 5) and losses.get_ylim()[0] < -0.1
+    assert list(score.lines[0].get_ydata()) == history.scores
+    expected = codeword_usage(history.snapshots[-1].codes, 16)
+    shown = usage.images[0].get_array()
+    assert np.allclose(shown, 16 * expected.sort(dim=1, descending=True).values)
+    assert len(usage.lines) == int(dead_codewords(expected).sum()) > 0, "a cross for each dead codeword"
+    by_book = torch.stack([perplexity(codeword_usage(s.codes, 16)) for s in history.snapshots])
+    _, mean, least = effective.lines
+    assert mean.get_ydata() == pytest.approx(by_book.mean(1).tolist())
+    assert least.get_ydata() == pytest.approx(by_book.min(1).values.tolist()) and list(least.get_xdata())[-1] == 50
+    assert sum(len(c.get_offsets()) for c in below.collections) == 60 + 16
+    assert {"cat", "dog", "ship", "1", "2"} <= set(texts(figure)) and smallest_text_on_a_phone(figure) >= 8
+
+
+def test_two_numbers_are_shown_as_they_are():
+    history = history_of(2)
+    below = codebook_training(history, LABELS, NAMES, codebook=1).axes[4]
+    words = below.collections[-1].get_offsets()
+    assert np.allclose(words, history.snapshots[-1].codebooks[1].float())
+    assert np.allclose(below.collections[0].get_offsets(), history.snapshots[-1].descriptors.float()[LABELS == 0, 2:])
+
+
+def test_points_and_codewords_share_the_plane_of_the_shown_part():
+    """Codewords that are parts of images lie exactly on these images' points."""
+    history = history_of(5)
+    last = history.snapshots[-1]
+    history.snapshots[-1] = Snapshot(50, last.descriptors, last.codes, torch.stack([last.descriptors[:48:3, :5]] * 2))
+    below = codebook_training(history, LABELS, NAMES).axes[4]
+    points, words = below.collections[0].get_offsets(), below.collections[-1].get_offsets()
+    assert np.allclose(words, points[:16], atol=1e-5)
+
+
+def test_the_first_moment_can_be_drawn():
+    history = history_of(4)
+    first = History(torch.arange(60), score_steps=[0], scores=[0.1], snapshots=history.snapshots[:1])
+    assert codebook_training(first, LABELS, NAMES).axes
+
+
+def test_small_multiples_share_their_axes_and_show_first_and_last():
+    figure = codewords_over_time(history_of(3), LABELS, NAMES)
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["step 0", "step 20", "step 30", "step 50"]
+    assert len({axis.get_xlim() for axis in figure.axes}) == 1
+    assert all(sum(len(c.get_offsets()) for c in axis.collections) == 76 for axis in figure.axes)
+
+
+@pytest.mark.parametrize("draw", [codebook_training, codewords_over_time])
+def test_what_cannot_be_drawn_is_named(draw):
+    history = history_of(3)
+    with pytest.raises(ValueError, match="6 snapshots, and 59 labels"):
+        draw(history, LABELS[:-1], NAMES)
+    for wrong in (-1, 2):
+        with pytest.raises(ValueError, match=f"codebook={wrong}: the run has 2 codebooks, from 0 to 1"):
+            draw(history, LABELS, NAMES, codebook=wrong)
+    binary = History(torch.arange(60), snapshots=[Snapshot(0, torch.randn(60, 8).half())])
+    with pytest.raises(ValueError, match="hold no codebooks; draw a run of binary codes with bit_training"):
+        draw(binary, LABELS, NAMES)
