@@ -24,8 +24,8 @@ class GPQSettings:
         sharpness: α of both soft assignments, to prototypes and to codewords.
         scale: β of the cosine classifier.
         view: of labelled and unlabelled images.
-        entropy, classification: weights of the two further terms; 0 leaves a term out. Without the entropy term the
-            method is supervised only and takes no unlabelled images.
+        entropy: weight of the entropy mini-max; with 0 the method is supervised only and takes no unlabelled images.
+        classification: weight of the cosine classifier; 0 leaves it out.
     """
 
     bits: int = 48
