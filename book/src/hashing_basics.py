@@ -16,7 +16,7 @@
 #
 # **How long it takes**: about a minute on two CPU cores. A GPU is not needed.
 #
-# Words in *italics* stand in the [glossary](glossary.md), with their Korean counterparts;
+# Terms are explained in the [glossary](glossary.md), with their Korean counterparts;
 # symbols stand in the [notation](notation.md).
 
 # %%
@@ -113,14 +113,14 @@ retrieval_grid(
 #    Each channel answers to some pattern, each position to some part of the image.
 # 2. *Pooling* turns the feature map into one vector of length `C`. It decides what is kept of the positions.
 #
-# Four ways of pooling have shaped the field. With $F_{cp}$ the value of channel $c$ at position $p$, and $P = h w$:
+# Four ways of pooling are in wide use. With $F_{cp}$ the value of channel $c$ at position $p$, and $P = h w$:
 #
 # | pooling | descriptor | idea |
 # |---|---|---|
 # | average | $x_c = \frac{1}{P} \sum_p F_{cp}$ | everything counts the same |
-# | maximum (MAC) | $x_c = \max_p F_{cp}$ | only the strongest answer counts |
-# | generalized mean (GeM) | $x_c = \left( \frac{1}{P} \sum_p F_{cp}^{\,\gamma} \right)^{1/\gamma}$ | between the two; $\gamma$ can be learned |
-# | regional | $x = N\left( \sum_r N(\max_{p \in r} F_{\cdot p}) \right)$ | pool each region, then add the regions |
+# | maximum (MAC) [9] | $x_c = \max_p F_{cp}$ | only the strongest answer counts |
+# | generalized mean (GeM) [10] | $x_c = \left( \frac{1}{P} \sum_p F_{cp}^{\,\gamma} \right)^{1/\gamma}$ | between the two; $\gamma$ can be learned |
+# | regional (R-MAC) [9] | $x = N\left( \sum_r N(\max_{p \in r} F_{\cdot p}) \right)$ | pool each region, then add the regions |
 #
 # Here $N(v) = v / \lVert v \rVert$. Aggregating over regions keeps an object that fills only part of the image from
 # being drowned by the rest; [2] builds a descriptor from regional deep features in this spirit.
@@ -141,13 +141,16 @@ def gem_pool(features, gamma=3.0, smallest=1e-6):
     )  # (B, C)
 
 
-def regional_pool(features, size=2):
-    regions = features.unfold(2, size, 1).unfold(
-        3, size, 1
-    )  # (B, C, rows, columns, size, size)
-    regions = regions.amax((4, 5)).flatten(2)  # (B, C, R)
-    regions = torch.nn.functional.normalize(regions, dim=1)
-    return torch.nn.functional.normalize(regions.sum(2), dim=1)  # (B, C)
+def regional_pool(features, sizes=(2,)):
+    """The maximum over each square of these sizes, brought to length one, then the sum of all."""
+    total = 0
+    for size in sizes:
+        regions = features.unfold(2, size, 1).unfold(
+            3, size, 1
+        )  # (B, C, rows, columns, size, size)
+        regions = regions.amax((4, 5)).flatten(2)  # (B, C, R)
+        total = total + torch.nn.functional.normalize(regions, dim=1).sum(2)
+    return torch.nn.functional.normalize(total, dim=1)  # (B, C)
 
 
 # %% [markdown]
@@ -173,8 +176,39 @@ print(
 )
 
 # %% [markdown]
+# **The library's twin.** `retrieval_lib.backbones` pools the same way; its regions come in three sizes, as in [9].
+# The two must agree where a wrong version would not. So the feature map below has negative values, for which a root
+# has no answer (GeM without its lower bound fails), and its regions have different lengths (adding them without
+# bringing each to length one fails).
+
+# %%
+# NBVAL_CHECK_OUTPUT
+from retrieval_lib import backbones
+
+signed = features - 0.3
+for ours, twin, settings in (
+    (average_pool, backbones.average_pool, {}),
+    (max_pool, backbones.max_pool, {}),
+    (gem_pool, backbones.gem_pool, {}),
+    (regional_pool, backbones.regional_pool, {"sizes": (3, 2, 1)}),
+):
+    same = torch.allclose(ours(signed, **settings), twin(signed))
+    print(f"{ours.__name__:14} agrees with its twin: {same}")
+unbounded = signed.pow(2.5).mean((2, 3)).pow(1 / 2.5)
+print("GeM without its bound has no value:", unbounded.isnan().any().item())
+not_one = sum(
+    signed.unfold(2, s, 1).unfold(3, s, 1).amax((4, 5)).sum((2, 3))
+    for s in (3, 2, 1)
+)
+not_one = torch.nn.functional.normalize(not_one, dim=1)
+print(
+    "regions that keep their length differ:",
+    not torch.allclose(not_one, backbones.regional_pool(signed)),
+)
+
+# %% [markdown]
 # **Which pooling retrieves best?** We take a small network that was trained to name the objects of ImageNet
-# (EfficientNet-lite0), remove its last layer, and pool its last feature map.
+# (EfficientNet-lite0 [11]), remove its last layer, and pool its last feature map.
 # Keep in mind that its weights have seen labels, though not the labels of our images.
 # The mean of the database is subtracted, then every descriptor is brought to length one, so that only its direction
 # counts.
@@ -270,19 +304,24 @@ others = {
 }
 better = [name for name, gain in others.items() if gain.low > 0]
 worse = [name for name, gain in others.items() if gain.high < 0]
+if not pixel_gain.excludes_zero:
+    verdict = "cannot be told from pixels beyond chance"
+else:
+    verdict = "beats pixels" if pixel_gain.mean > 0 else "loses to pixels"
 notebook.result(
-    f"The network's descriptor beats pixels by {pixel_gain.mean:.3f} mAP "
-    f"(95 % interval {pixel_gain.low:.3f} to {pixel_gain.high:.3f}, {len(few_query)} queries, "
-    f"{len(few_database):,} database images). "
+    f"The network's descriptor, pooled by the average, {verdict}: the difference in mAP is {pixel_gain} "
+    f"(95 % interval, {len(few_query)} queries, {len(few_database):,} database images). "
     f"Against the average, better beyond chance: {', '.join(better) or 'none'}; worse: {', '.join(worse) or 'none'}. "
     "These are small images that one object fills. The order of the poolings is a matter of the data: regions were "
     "made for photographs in which the object is a part."
 )
 
 # %% [markdown]
-# All four poolings are fixed rules. A *learned* global descriptor goes one step further: the network, the pooling and
-# what follows are trained together, so that images of the same kind come to lie together [3].
-# That is what the later chapters do, and they learn the code at the same time.
+# All four poolings are fixed rules on top of a network that was trained for another task, to name objects.
+# A *learned* global descriptor is trained for retrieval itself. In [3] the whole chain, with its regional pooling, learns
+# from triplets: a query, an image of the same thing, and an image of something else. The loss is zero once the first two
+# lie closer together than the query and the third, by a margin.
+# The later chapters also train the whole chain, and they learn the code at the same time.
 
 # %% [markdown]
 # ## Exact search, and why it does not scale
@@ -441,13 +480,15 @@ for divisor in ("retrieved", "min(k, R)", "all relevant"):
     )
 
 # %% [markdown]
-# The first divisor gives full marks to the ranking that finds a third of what is there.
+# The first divisor gives full marks to the ranking that finds a third of what is there. The other two agree here,
+# because $R$ is smaller than $k$. Where $R$ is larger, they part: a perfect ranking scores 1 by the second, and only
+# $k / R$ by the third.
 # So a table whose divisor is not named cannot be compared with another one.
 
 # %% [markdown]
 # ### Ties: shuffle the database, and watch the score move
 #
-# Codes of 16 bits have 17 possible distances, so thousands of database images stand at the same one: they are *tied*.
+# Codes of 16 bits have only 17 possible distances, so many database images stand at the same one: they are *tied*.
 # A sort must put tied images into some order, and it takes the order in which they happen to be stored.
 # So the score depends on something that has nothing to do with the search.
 #
@@ -493,12 +534,8 @@ by_label = score_in_order(database_labels.argsort(stable=True))
 by_label_backwards = score_in_order(
     database_labels.argsort(stable=True, descending=True)
 )
-tied = (
-    (short_distances == short_distances.amin(1, keepdim=True))
-    .sum(1)
-    .float()
-    .mean()
-)
+at_the_cut = short_distances.kthvalue(100, dim=1, keepdim=True)[0]  # (Q, 1)
+tied = (short_distances == at_the_cut).sum(1).float().mean()
 
 # %%
 #| name: fig-ties
@@ -524,19 +561,19 @@ ax.scatter(
     label="sorted by label, both ways",
 )
 ax.set(
-    ylim=(-1.6, 1.2),
+    ylim=(-0.8, 0.8),
     yticks=[],
     xlabel="mAP@100 (divisor: retrieved), codes of 16 bits",
 )
-ax.legend(loc="lower center", ncols=3)
+figure.legend(loc="outside lower center", ncols=3)
 plt.close(figure)
 figure
 
 # %%
 #| tags: hide-input
 notebook.result(
-    f"On average {tied:.0f} database images are tied at the smallest distance from a query. Shuffling moves the score "
-    f"between {min(shuffled):.4f} and {max(shuffled):.4f}; a database sorted by label gives {by_label:.4f} or, sorted the "
+    f"The ranking is cut at place 100, and on average {tied:.0f} database images are tied at the distance of that place. "
+    f"Chance decides which of them are judged. Shuffling moves the score between {min(shuffled):.4f} and {max(shuffled):.4f}; a database sorted by label gives {by_label:.4f} or, sorted the "
     f"other way, {by_label_backwards:.4f}. Nothing about the search has changed."
 )
 
@@ -865,7 +902,8 @@ notebook.result(
     f"Chance would give about {chance:.2f}, exact search by angle {exact:.3f}. LSH goes from {intervals[8]} with 8 bits "
     f"over {intervals[64]} with 64 to {intervals[512]} with 512 (mean and 95 % interval over {len(score[64])} draws; "
     f"divisor: retrieved). It covers half of the way from chance to exact search at {halfway} bits. "
-    "What remains above the dashed line, no code for these descriptors can reach: for that the descriptor must change."
+    "The dashed line is what LSH estimates, so longer codes lead there and not beyond. For more, the descriptor must "
+    "change, or the code must learn what matters."
 )
 
 # %% [markdown]
@@ -916,7 +954,7 @@ notebook.result(
 # %% [markdown]
 # ## Seeing what a code finds
 #
-# Numbers average over queries. Look at one query and three ways to search for it.
+# Numbers average over queries. Look at one query, searched with codes of three lengths and exactly.
 # Predict: at which length does the list begin to resemble that of exact search?
 
 # %%
@@ -1137,6 +1175,10 @@ notebook.result(
 # - [1] Y. Rui, T. S. Huang, S.-F. Chang. Image retrieval: past, present, and future. 1999.
 # - [2] D. Jeong, S. Choo, W. Seo, N. I. Cho. Regional deep feature aggregation for image retrieval. ICASSP 2017.
 # - [3] A. Gordo et al. Deep image retrieval: learning global representations for image search. ECCV 2016.
+# - [9] G. Tolias, R. Sicre, H. Jégou. Particular object retrieval with integral max-pooling of CNN activations. ICLR 2016.
+# - [10] F. Radenović, G. Tolias, O. Chum. Fine-tuning CNN image retrieval with no human annotation. IEEE Transactions on
+#   Pattern Analysis and Machine Intelligence, 2019.
+# - [11] M. Tan, Q. V. Le. EfficientNet: rethinking model scaling for convolutional neural networks. ICML 2019.
 # - [12] M. S. Charikar. Similarity estimation techniques from rounding algorithms. STOC 2002.
 # - [16] F. McSherry, M. Najork. Computing information retrieval performance measures efficiently in the presence of tied
 #   scores. ECIR 2008.
