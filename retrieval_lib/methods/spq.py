@@ -77,7 +77,7 @@ class SPQ(ProductCodeMethod):
     """A descriptor head and codebooks, learned from pairs of views and no label.
 
     Args:
-        backbone: any backbone; trained with the rest.
+        backbone: any backbone; trained with the rest. (The published one takes pixels as they are: no statistics.)
         settings: see `SPQSettings`.
         seed: of the initial weights of head and codebooks.
     """

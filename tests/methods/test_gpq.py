@@ -155,6 +155,13 @@ def test_it_learns_a_tiny_batch_by_heart(batch, settings):
     assert distances[same].max() < distances[~same].min()
 
 
+def test_only_the_backbone_computes_in_half_precision(batch):
+    method = GPQ(load_backbone("small-resnet", channels=1, width=4, autocast=torch.bfloat16), 3, GPQSettings(bits=16))
+    assert method.backbone.feature_map(batch.views[0]).dtype == torch.bfloat16
+    assert {term.dtype for term in method.loss_terms(batch, 0).values()} == {torch.float32}
+    assert method.descriptors(batch.views[0]).dtype == method.quantizer().codebooks.dtype == torch.float32
+
+
 def test_images_of_several_labels_are_learned(batch):
     targets = torch.tensor([[1, 1, 0], [0, 1, 0], [1, 0, 1]]).repeat(3, 1).float()
     terms = small().loss_terms(Batch(batch.views, targets, batch.unlabelled), 0)

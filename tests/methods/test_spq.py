@@ -117,6 +117,12 @@ def test_it_learns_a_tiny_batch_by_heart():
     assert len(method.encode(x).unique(dim=0)) == 9 > len(codes_before.unique(dim=0))
 
 
+def test_only_the_backbone_computes_in_half_precision(batch):
+    method = SPQ(load_backbone("small-resnet", channels=1, width=4, autocast=torch.bfloat16), SPQSettings(bits=16))
+    assert method.backbone.feature_map(batch.views[0]).dtype == torch.bfloat16
+    assert method.loss_terms(batch, 0)["contrast"].dtype == method.descriptors(batch.views[0]).dtype == torch.float32
+
+
 def test_a_seed_fixes_the_start():
     first, again, other = (small(seed=s) for s in (0, 0, 1))
     for name in ("codebooks", "head.first.weight", "head.last.weight"):

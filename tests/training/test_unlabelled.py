@@ -2,6 +2,7 @@
 
 import signal
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ import torch
 from retrieval_lib.backbones import load_backbone
 from retrieval_lib.data import ImageSet
 from retrieval_lib.methods.gpq import GPQ, GPQSettings
+from retrieval_lib.methods.spq import SPQ, SPQSettings
 from retrieval_lib.training import step_batch, train
 from retrieval_lib.training.batches import step_indices, view_makers
 from retrieval_lib.training.checkpoints import read_tensors, write_tensors
@@ -63,6 +65,18 @@ def test_their_labels_are_never_read(stripes, split, short):
     other = ImageSet(**{**stripes.__dict__, "labels": exchanged})
     runs = [train(small(), images, split, short) for images in (stripes, other)]
     assert runs[0].terms == runs[1].terms and runs[0].weights_after == runs[1].weights_after
+
+
+def test_a_run_without_labels_is_the_same_with_all_labels_exchanged(stripes, short):
+    method = partial(SPQ, settings=SPQSettings(bits=8, dimension=4, hidden=16, view=toy.GENTLE))
+    other = ImageSet(**{**stripes.__dict__, "labels": (stripes.labels + 1) % 3})
+    runs = [
+        train(method(load_backbone("small-resnet", channels=1, width=4)), images, toy.striped_split(), short)
+        for images in (stripes, other)
+    ]
+    assert runs[0].terms == runs[1].terms and runs[0].weights_after == runs[1].weights_after
+    assert runs[0].terms["contrast"][-1] < runs[0].terms["contrast"][0]
+    assert runs[0].snapshots[-1].codebooks.shape == (2, 16, 4)
 
 
 def test_it_learns_and_its_history_holds_codes_and_codebooks(stripes, split, short):
