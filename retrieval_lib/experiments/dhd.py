@@ -127,42 +127,43 @@ def _run_trial(job: Job) -> Sequence[Value]:
     return [Value(history.scores[-1], "mAP", "validation", 1000, "retrieved", "expected")]
 
 
-def _protocol(profile: str, images: ImageSet) -> str:
+def protocol(profile: str, images: ImageSet) -> str:
+    """The protocol of all grids of DHD: the largest one, but under the profile `quick`."""
     return protocol_for(images, "supervised", "quick" if profile == "quick" else "full")
 
 
 def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
-    protocol = _protocol(profile, images)
+    drawn = protocol(profile, images)
     return [
-        Cell("DHD", f"batches of {batch}, rate {rate:g}", protocol, 64,
+        Cell("DHD", f"batches of {batch}, rate {rate:g}", drawn, 64,
              settings={"batch_size": batch, "learning_rate": rate})
         for batch, rate in TRIALS
     ]  # fmt: skip
 
 
 def _bits_cells(profile: str, images: ImageSet) -> list[Cell]:
-    return [Cell("DHD", "DHD", _protocol(profile, images), b, seed) for seed in range(3) for b in BITS]
+    return [Cell("DHD", "DHD", protocol(profile, images), b, seed) for seed in range(3) for b in BITS]
 
 
 def _terms_cells(profile: str, images: ImageSet) -> list[Cell]:
-    protocol = _protocol(profile, images)
+    drawn = protocol(profile, images)
     return [
-        Cell("DHD", name, protocol, 64, seed, settings=changes) for seed in range(5) for name, changes in TERMS.items()
+        Cell("DHD", name, drawn, 64, seed, settings=changes) for seed in range(5) for name, changes in TERMS.items()
     ]
 
 
 def _plugin_cells(profile: str, images: ImageSet) -> list[Cell]:
     """Each other loss alone (on both views, so that it sees as much), and with self-distillation."""
-    protocol = _protocol(profile, images)
+    drawn = protocol(profile, images)
     cells = []
     for seed in range(5):
         for loss in LOSSES[1:]:
             shared = {"loss": loss, "quantization": 0.0}
             alone = {**shared, "distillation": NO_DISTILLATION}
             cells += [
-                Cell(loss, "alone", protocol, 64, seed, settings=alone),
-                Cell(loss, "alone, labels on both views", protocol, 64, seed, settings={**alone, "supervise": "both"}),
-                Cell(loss, "with self-distillation", protocol, 64, seed,
+                Cell(loss, "alone", drawn, 64, seed, settings=alone),
+                Cell(loss, "alone, labels on both views", drawn, 64, seed, settings={**alone, "supervise": "both"}),
+                Cell(loss, "with self-distillation", drawn, 64, seed,
                      settings={**shared, "distillation": DISTILLATION}),
             ]  # fmt: skip
     return cells
