@@ -1,3 +1,8 @@
+// Search results quote the pages that they find, which a browser does not let a page do that was opened as a file.
+if (location.protocol === "file:") {
+  DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+}
+
 // The theme's sidebars are plain boxes; name them, so that a screen reader can jump to them.
 document.addEventListener("DOMContentLoaded", () => {
   const landmarks = {

@@ -63,10 +63,14 @@ def visit(browser):
     """Open an address and watch it: gives the page, its requests to other hosts, and its errors."""
     contexts = []
 
-    def open_page(address: str, *, theme: str = "light", width: int = 1280):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+    def open_page(address: str, *, theme: str | None = None, width: int = 1280):
+        """Without a theme this is a reader's first visit, who has chosen none."""
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme or "light")
         contexts.append(context)
-        context.add_init_script(f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}')")
+        if theme:
+            context.add_init_script(
+                f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}')"
+            )
         page = context.new_page()
         outside, errors = [], []
 

@@ -17,7 +17,8 @@ from tests.pages.page_checks import (
 
 pytestmark = pytest.mark.browser
 
-PAGES = sorted(p.relative_to(built_pages()).as_posix() for p in built_pages().glob("book/*.html"))
+BY_SPHINX = ["genindex.html", "search.html"]
+PAGES = sorted(p.relative_to(built_pages()).as_posix() for p in built_pages().glob("book/*.html")) + BY_SPHINX
 
 
 def test_there_are_pages():
@@ -33,6 +34,23 @@ def test_page_is_whole_without_a_network(visit, address_of, name, how):
     assert raw_formulas(page) == []
     assert images_without_words(page) == []
     assert dead_links(page) == []
+
+
+@pytest.mark.parametrize("how", ["http", "file"])
+def test_search_finds_pages(visit, html, served, how):
+    page, outside, errors = visit((served if how == "http" else html.as_uri()) + "/search.html?q=hashing")
+    page.wait_for_function("document.querySelector('.search-summary, #search-results p')?.innerText.includes('found')")
+    page.wait_for_load_state("networkidle")
+    assert page.locator("#search-results a[href*='hashing_basics']").count() > 0
+    assert outside == [] and errors == []
+
+
+@pytest.mark.parametrize("how", ["http", "file"])
+def test_the_address_of_the_book_leads_to_its_first_page(visit, address_of, how):
+    page, outside, errors = visit(address_of("index.html", how))
+    page.wait_for_url("**/book/index.html")
+    page.wait_for_load_state("load")
+    assert outside == [] and errors == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
