@@ -7,9 +7,8 @@ from torch import Tensor, nn
 
 from retrieval_lib.augmentation import DHD_STRONG, ViewSettings
 from retrieval_lib.backbones import Backbone
-from retrieval_lib.evaluation import Hamming
-from retrieval_lib.hashing import sign_bits
-from retrieval_lib.methods.base import Batch, Method
+from retrieval_lib.methods.base import Batch
+from retrieval_lib.methods.binary import BinaryMethod
 from retrieval_lib.methods.dhd_losses import bce_quantization_loss, hash_proxy_loss, self_distillation_loss
 from retrieval_lib.methods.hash_losses import class_centres, csq_loss, dpn_loss, hashnet_loss, target_codes
 
@@ -74,7 +73,7 @@ class HashHead(nn.Module):
         return torch.tanh(sharpness * values) if self.bounded else values
 
 
-class DHD(Method):
+class DHD(BinaryMethod):
     """A hash head and a supervised loss; a weakly augmented view teaches a strongly augmented one.
 
     Args:
@@ -121,15 +120,3 @@ class DHD(Method):
             return hashnet_loss(codes, targets)
         loss = csq_loss if self.settings.loss == "CSQ" else dpn_loss
         return loss(codes, target_codes(self.centres, targets))
-
-    def descriptors(self, images: Tensor) -> Tensor:
-        """Relaxed codes h: (B, C, H, W) to (B, bits), between -1 and 1."""
-        return self.head(self.backbone(images))
-
-    def encode(self, descriptors: Tensor) -> Tensor:
-        """(N, bits) relaxed codes to bool codes."""
-        return sign_bits(descriptors)
-
-    def distances(self, query: Tensor, database_codes: Tensor) -> Hamming:
-        """Both sides are hashed."""
-        return Hamming(self.encode(query), database_codes)

@@ -1,6 +1,7 @@
 """All that a run needs to go on exactly where it stopped."""
 
-from dataclasses import asdict
+import json
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 
 import torch
@@ -69,8 +70,6 @@ def load_state(path: Path, module: nn.Module, optimizer: Optimizer, history: His
 
 
 def _snapshot(step: int, number: int, tensors: dict[str, Tensor]) -> Snapshot:
-    if f"snapshot.{number}" in tensors:  # a state from before snapshots held codes
-        return Snapshot(step, tensors[f"snapshot.{number}"])
     prefix = f"snapshot.{number}."
     return Snapshot(step, **{n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
 
@@ -78,4 +77,7 @@ def _snapshot(step: int, number: int, tensors: dict[str, Tensor]) -> Snapshot:
 def run_identity(module: nn.Module, settings: TrainingSettings, split_hash: str) -> dict:
     """What must be the same for a state to belong to a run (JSON-able)."""
     shapes = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
-    return {"settings": asdict(settings), "split": split_hash, "weights": shapes}
+    own = getattr(module, "settings", None)  # a loss weight changes no shape, and the run all the same
+    method = {"name": type(module).__name__, "settings": asdict(own) if is_dataclass(own) else repr(own)}
+    told = {"settings": asdict(settings), "method": method, "split": split_hash, "weights": shapes}
+    return json.loads(json.dumps(told))  # as it will be read again: tuples become lists

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from learning import distances_by_label, learn
 
 from retrieval_lib.augmentation import DHD_STRONG
 from retrieval_lib.backbones import load_backbone
@@ -65,18 +66,11 @@ def test_distillation_moves_the_student_only():
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_supervised_loss_learns_a_tiny_batch_with_and_without_distillation(batch, loss):
     for weight in (0.0, 0.1):
-        method = small(loss=loss, distillation=weight, quantization=0.0, bits=16).train()
-        optimizer = torch.optim.Adam(method.parameters(), 1e-2)
-        for step in range(40):
-            terms = method.loss_terms(batch_of_one_view(batch), step / 40)
-            assert set(terms) == ({loss, "self-distillation"} if weight else {loss})
-            optimizer.zero_grad()
-            sum(terms.values()).backward()
-            optimizer.step()
-        codes = method.encode(method.descriptors(batch.views[0]).detach())
-        distances = (codes[:, None] != codes[None]).sum(2).float()
-        same = batch.targets @ batch.targets.T > 0
-        assert distances[same].mean() < 0.5 * distances[~same].mean()
+        method = small(loss=loss, distillation=weight, quantization=0.0, bits=16)
+        assert set(method.loss_terms(batch, 0)) == ({loss, "self-distillation"} if weight else {loss})
+        learn(method, batch_of_one_view(batch), 40)
+        same, different = distances_by_label(method, batch)
+        assert same.float().mean() < 0.5 * different.float().mean()
 
 
 def batch_of_one_view(batch):
@@ -90,17 +84,10 @@ def test_a_seed_fixes_the_start():
 
 
 def test_it_learns_a_tiny_batch_by_heart(batch):
-    method = small().train()
-    optimizer = torch.optim.Adam(method.parameters(), 1e-2)
-    for _ in range(60):
-        loss = sum(method.loss_terms(Batch([batch.views[0]] * 2, batch.targets), 0).values())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    codes = method.encode(method.descriptors(batch.views[0]).detach())
-    distances = (codes[:, None] != codes[None]).sum(2)
-    same = batch.targets @ batch.targets.T > 0
-    assert distances[same].max() < distances[~same].min()
+    method = small()
+    learn(method, batch_of_one_view(batch), 60)
+    same, different = distances_by_label(method, batch)
+    assert same.max() < different.min()
 
 
 @pytest.mark.parametrize("wrong", [{"bits": 0}, {"temperature": 0.0}, {"supervise": "nobody"}, {"loss": "triplet"}])

@@ -107,7 +107,9 @@ def test_the_state_of_another_run_is_refused(make_method, stripes, split, short,
         train(make_method(), stripes, split, short, callback=stop, state_path=state)
     with pytest.raises(ValueError, match="state of another run: it differs in settings"):
         train(make_method(), stripes, split, replace(short, learning_rate=0.1), state_path=state)
-    with pytest.raises(ValueError, match="differs in weights"):
+    with pytest.raises(ValueError, match="differs in method"):
+        train(make_method(distillation=0.5), stripes, split, short, state_path=state)
+    with pytest.raises(ValueError, match="differs in method, weights"):
         train(make_method(bits=16), stripes, split, short, state_path=state)
     state.write_bytes(state.read_bytes()[:-100])
     with pytest.raises(ValueError, match="is damaged"):
