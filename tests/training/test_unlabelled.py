@@ -13,7 +13,6 @@ from retrieval_lib.methods.gpq import GPQ, GPQSettings
 from retrieval_lib.methods.spq import SPQ, SPQSettings
 from retrieval_lib.training import step_batch, train
 from retrieval_lib.training.batches import step_indices, view_makers
-from retrieval_lib.training.checkpoints import read_tensors, write_tensors
 from retrieval_lib.training.loop import make_optimizer
 from tests.training import toy
 
@@ -105,25 +104,6 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(stripes, split, short, tm
     for mine, theirs in zip(history.snapshots, expected.snapshots, strict=True):
         assert mine.tensors().keys() == theirs.tensors().keys() == {"descriptors", "codes", "codebooks"}
         assert all(torch.equal(mine.tensors()[name], tensor) for name, tensor in theirs.tensors().items())
-
-
-def test_a_state_from_before_snapshots_held_codes_is_read(make_method, stripes, short, tmp_path):
-    state, whole = tmp_path / "run.safetensors", toy.striped_split()
-    expected = train(make_method(), stripes, whole, short)
-
-    def stop(method, history):
-        if history.score_steps[-1] == 5:
-            signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        train(make_method(), stripes, whole, short, callback=stop, state_path=state)
-    tensors, told = read_tensors(state)
-    old = {name.removesuffix(".descriptors"): tensor for name, tensor in tensors.items()}
-    assert "snapshot.1" in old and not any("codes" in name for name in old)
-    write_tensors(state, old, told)
-    history = train(make_method(), stripes, whole, short, state_path=state)
-    assert history.terms == expected.terms and len(history.snapshots) == 4
-    assert torch.equal(history.snapshots[1].descriptors, expected.snapshots[1].descriptors)
 
 
 def test_a_split_without_them_is_refused_and_a_supervised_method_needs_none(stripes, split, short):
