@@ -27,7 +27,9 @@ class BlockHashingSettings:
         view: how a random view of a face is made.
         view_count: how many views of each image a step sees; they count alike.
         images_per_class: images of each person in a batch; 0: drawn freely.
-        descriptor_classification, code_classification, centre: weights of the terms; 0 leaves a term out.
+        descriptor_classification: weight of this term; 0 leaves it out.
+        code_classification: weight of this term.
+        centre: weight of this term; 0 leaves it out.
     """
 
     bits: int = 48

@@ -25,7 +25,8 @@ class DHDSettings:
         strong: the student's view.
         teacher_strength: s_T; the teacher's view has every probability of the student's, times this.
         temperature: T of the hash proxy loss.
-        distillation, quantization: weights of the two further terms; 0 leaves a term out.
+        distillation: weight of the self-distillation; 0 leaves it out.
+        quantization: weight of the quantization term; 0 leaves it out.
         loss: the supervised one: `hash proxy`, or `CSQ`, `HashNet`, `DPN`, to which self-distillation is added.
         supervise: the views that it reads: `teacher` as in the paper, `both`, or `student`.
     """

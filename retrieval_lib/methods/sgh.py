@@ -29,7 +29,10 @@ class SGHSettings:
         images_per_class: images of each person in a batch, so that there are pairs; 0: drawn freely.
         temperature: T of the identity term.
         pair_temperature: tau of the pairwise term.
-        identity, self_similarity, pairwise, quantization: weights of the terms; 0 leaves a term out.
+        identity: weight of this term; 0 leaves it out.
+        self_similarity: weight of this term; 0 leaves it out.
+        pairwise: weight of this term; 0 leaves it out.
+        quantization: weight of this term; 0 leaves it out.
     """
 
     bits: int = 64

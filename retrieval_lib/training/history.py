@@ -41,9 +41,11 @@ class History:
         terms: for each name of a loss term its mean since the entry before.
         rates: the learning rate.
         seconds: of training, evaluation included, interruptions not.
-        score_steps, scores: when the validation score was taken, and what it was.
+        score_steps: when the validation score was taken.
+        scores: what it was.
         snapshots: of the fixed images, in the order of time.
-        weights_before, weights_after: SHA-256 of all parameters.
+        weights_before: SHA-256 of all parameters.
+        weights_after: the same, at the end.
         initial: what the weights were at the beginning, in words.
     """
 
