@@ -51,7 +51,7 @@ def csq_loss(codes: Tensor, target: Tensor, quantization: float = 1e-4) -> Tenso
     Args:
         codes: (B, bits) relaxed codes in (-1, 1): tanh was applied once, in the head.
         target: (B, bits) of -1 and +1.
-        quantization: weight of the mean squared distance of |h| from 1.
+        quantization: weight of the mean squared distance of the absolute values from 1.
     """
     probability = ((codes + 1) / 2).clamp(1e-6, 1 - 1e-6)
     centre = F.binary_cross_entropy(probability, (target + 1) / 2)
