@@ -51,7 +51,7 @@ def compare(title: str, searches: dict[str, Callable[[], Tensor]], queries: int,
 
 
 def hamming_searches(query: Tensor, database: Tensor, k: int) -> dict[str, Callable[[], Tensor]]:
-    """Four ways to search binary codes."""
+    """Ways to search binary codes."""
     index = HammingIndex(BITS)
     index.add(database)
     packed_query, packed = pack_bits(query).numpy(), pack_bits(database).numpy()
@@ -76,7 +76,7 @@ def product_searches(
     query: Tensor, codes: Tensor, quantizer: ProductQuantizer, k: int
 ) -> dict[str, Callable[[], Tensor]]:
     """Ways to search product codes."""
-    tables, columns = quantizer.look_up_tables(query), codes.T.contiguous()
+    columns = codes.T.contiguous()
     decoded = quantizer.decode(codes)
     squares = (decoded**2).sum(1)
 
@@ -89,7 +89,7 @@ def product_searches(
 
     def numpy_loop() -> Tensor:
         rows = []
-        for table in tables.numpy():
+        for table in quantizer.look_up_tables(query).numpy():
             distances = sum(row[column] for row, column in zip(table, columns.numpy(), strict=True))
             rows.append(np.sort(np.partition(distances, k - 1)[:k]))
         return torch.from_numpy(np.stack(rows))
