@@ -79,6 +79,32 @@ print(
 # %% [markdown]
 # **Shape check.** Each row is one image. The columns are its pixel values, so both tables have the same width.
 #
+# **The library's twin.** `Euclidean` gives the same distances, block by block. The two must agree where a wrong version
+# would not. A known slip is to leave out the lengths of the database vectors: what is left ranks by the inner product,
+# and long vectors come first. The check uses whole numbers, for which both are exact.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+from retrieval_lib.evaluation import Euclidean
+
+generator = torch.Generator().manual_seed(0)
+few, many = (
+    torch.randint(-3, 4, (60, 5), generator=generator).float().split([10, 50])
+)
+distances, places = nearest(few, many, 50)
+twin = Euclidean(few, many).block(0, 10)
+print("sorted distances agree:", torch.equal(distances, twin.sort(1).values))
+print(
+    "and belong to their images:",
+    torch.equal(distances, twin.gather(1, places)),
+)
+slip = (-2 * few @ many.T).argmin(1, keepdim=True)
+print(
+    "without lengths the nearest differ:",
+    not torch.equal(twin.gather(1, slip), distances[:, :1]),
+)
+
+# %% [markdown]
 # Before you look at the next picture, predict: for a query of each kind, what will a comparison of pixels find?
 
 # %%
@@ -484,6 +510,27 @@ for divisor in ("retrieved", "min(k, R)", "all relevant"):
 # because $R$ is smaller than $k$. Where $R$ is larger, they part: a perfect ranking scores 1 by the second, and only
 # $k / R$ by the third.
 # So a table whose divisor is not named cannot be compared with another one.
+#
+# **The library's twin** is `evaluate`, for all queries at once. The check runs it on the same two rankings: database images
+# at growing distances from the query. A known slip is to divide by $k$.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+ladder = Euclidean(torch.zeros(1, 1), torch.arange(1.0, 11.0).unsqueeze(1))
+for divisor in ("retrieved", "min(k, R)", "all relevant"):
+    agree = True
+    for ranking in (one_early, three_later):
+        relevance = Relevance(torch.ones(1).long(), ranking.long())
+        twin = evaluate(ladder, relevance, k=5, divisor=divisor)
+        ours = average_precision(ranking, 5, divisor)
+        agree = agree and abs(twin.mean_average_precision - ours) < 1e-9
+    print(f"{divisor:13} agrees with its twin: {agree}")
+top = one_early[:5].double()
+by_k = float((top.cumsum(0) / torch.arange(1, 6) * top).sum() / 5)
+print(
+    "divided by k differs:",
+    by_k != average_precision(one_early, 5, "retrieved"),
+)
 
 # %% [markdown]
 # ### Ties: shuffle the database, and watch the score move
