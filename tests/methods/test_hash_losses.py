@@ -45,7 +45,7 @@ def test_csq_is_the_loop(codes):
     ]
     away = [(abs(h) - 1) ** 2 for h in codes.flatten().tolist()]
     expected = sum(bits) / len(bits) + 0.3 * sum(away) / len(away)
-    assert float(csq_loss(codes, target, 0.3)) == pytest.approx(expected, rel=1e-6)
+    assert csq_loss(codes, target, 0.3).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_csq_is_finite_at_the_corners():
