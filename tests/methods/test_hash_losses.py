@@ -61,7 +61,7 @@ def test_hashnet_is_the_loop(codes):
     share = sum(similar.values()) / len(pairs)
     total, weights = 0.0, 0.0
     for pair in pairs:
-        product = 10 / 8 * float(codes[pair[0]] @ codes[pair[1]])
+        product = 10 / 8 * (codes[pair[0]] @ codes[pair[1]]).item()
         weight = 1 / share if similar[pair] else 1 / (1 - share)
         total += weight * (math.log(1 + math.exp(product)) - (product if similar[pair] else 0))
         weights += weight
