@@ -135,8 +135,9 @@ def protocol(profile: str, images: ImageSet) -> str:
 def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
     drawn = protocol(profile, images)
     return [
-        Cell("DHD", f"batches of {batch}, rate {rate:g}", drawn, 64,
+        Cell("DHD", f"batches of {batch}, rate {rate:g}", drawn, 64, seed,
              settings={"batch_size": batch, "learning_rate": rate})
+        for seed in range(3)
         for batch, rate in TRIALS
     ]  # fmt: skip
 
@@ -171,7 +172,7 @@ def _plugin_cells(profile: str, images: ImageSet) -> list[Cell]:
 
 DHD_TRIALS = Grid(
     "dhd-trials",
-    "Batch size and learning rate of the trainings below, chosen on the validation part",
+    "Batch size and learning rate of DHD's trainings, chosen on the validation part, three seeds",
     "general", _trial_cells, _run_trial, 130, repeatable=False,
 )  # fmt: skip
 DHD_BITS = Grid(
