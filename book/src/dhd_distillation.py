@@ -435,7 +435,14 @@ def draw(history):
 #| alt: Four panels. The terms of the loss fall with the steps. The validation score rises from near chance. A map of the
 #|   share of ones of each of 64 bits shows bands that become lighter or darker than at the start. A scatter plot shows
 #|   the validation images in groups by class.
-history = train(method, images, split, settings, callback=notebook.live(draw))
+history = train(
+    method,
+    images,
+    split,
+    settings,
+    callback=notebook.live(draw),
+    snapshot_count=500,
+)
 history
 
 # %%
@@ -651,10 +658,10 @@ from retrieval_lib.plots import retrieval_grid
 
 labels = images.labels[search.query]
 asked = torch.stack(
-    [(labels == c).nonzero()[0, 0] for c in labels.unique()[:6]]
+    [(labels == c).nonzero()[0, 0] for c in labels.unique()[:5]]
 )
 apart = Hamming(query_codes[asked], database_codes).block(0, len(asked))
-ranked = apart.argsort(dim=1, stable=True)[:, :9]
+ranked = apart.argsort(dim=1, stable=True)[:, :8]
 retrieval_grid(
     images.images[search.query[asked]],
     images.images[search.database[ranked]],
