@@ -245,7 +245,7 @@ def draw_scatter(axis, distances, title):
 #| tags: hide-input
 #| caption: Before the training: Hamming distances of 64-bit codes on validation images.
 #| alt: Three curves over the Hamming distance from 0 to 64. The curves of pairs of the same class and of different
-#|   classes nearly coincide; the curve of an image and its own strong view lies to the left and overlaps with both.
+#|   classes nearly coincide; the curve of an image and its own strong view is wider and reaches further to the right.
 figure, axis = plt.subplots(figsize=(WIDTH, 3), layout="constrained")
 draw_scatter(axis, before, "untrained network")
 axis.legend()
@@ -408,13 +408,14 @@ finish(figure)
 # The map is drawn anew at each evaluation, on the two principal directions of that moment's codes.
 
 # %%
+from retrieval_lib.plots.live import LiveFigure
 from retrieval_lib.plots.training import bit_training
 from retrieval_lib.training import TrainingSettings, train
 
 method = new_method(DHDSettings(bits=64))
 if large:
     settings = TrainingSettings(
-        1600, 128, learning_rate=5e-3, warm_up=80, evaluate_every=320
+        1400, 128, learning_rate=5e-3, warm_up=70, evaluate_every=350
     )
 else:
     steps = 60 if profile == "quick" else 120
@@ -425,16 +426,17 @@ else:
 
 def draw(history):
     labels = images.labels[history.points]
-    return bit_training(history, labels, images.class_names)
+    figure = bit_training(history, labels, images.class_names)
+    return LiveFigure(figure, history)
 
 
 # %%
 #| name: fig-dhd-live
 #| tags: live-run
 #| caption: The live run: terms of the loss, validation mAP, the use of each bit by step, and the latest codes in a plane.
-#| alt: Four panels. The terms of the loss fall with the steps. The validation score rises from near chance. A map of the
-#|   share of ones of each of 64 bits shows bands that become lighter or darker than at the start. A scatter plot shows
-#|   the validation images in groups by class.
+#| alt: Four panels. The hash proxy term falls with the steps, the two others stay near zero. The validation score rises
+#|   from near chance. A map of the share of ones of each of 64 bits turns from bright and dark stripes to a middle tone.
+#|   A scatter plot shows the validation images, those of like classes near each other.
 history = train(
     method,
     images,
@@ -443,7 +445,6 @@ history = train(
     callback=notebook.live(draw),
     snapshot_count=500,
 )
-history
 
 # %%
 #| tags: hide-input
@@ -469,8 +470,8 @@ notebook.result(
 # %%
 #| name: fig-dhd-correlation
 #| caption: Bit balance and bit correlation on the validation images, by step.
-#| alt: Two lines against the steps. One shows the mean correlation of two bits with its sign left out, the other the
-#|   mean distance of a bit's share of ones from one half.
+#| alt: Two lines against the steps. The mean correlation of two bits, its sign left out, rises at first and then stays.
+#|   The mean distance of a bit's share of ones from one half falls, quickly at first.
 from retrieval_lib.plots.training import (
     correlation_over_time,
     embedding_over_time,
@@ -516,8 +517,8 @@ notebook.result(
 # %%
 #| name: fig-dhd-embedding
 #| caption: Relaxed codes of the validation images at four moments of the run, in one common plane.
-#| alt: Four scatter plots with common axes. In the first all points lie in one small heap. In the later ones groups of
-#|   one colour and marker move apart; in the last most classes have a place of their own.
+#| alt: Four scatter plots with common axes. In the first all points lie in one small heap. In the later ones they spread
+#|   out: airplanes and ships at the top, trucks and automobiles at the lower right, animals at the left, which overlap.
 embedding_over_time(history, images.labels[history.points], images.class_names)
 
 # %% [markdown]
@@ -528,15 +529,15 @@ embedding_over_time(history, images.labels[history.points], images.class_names)
 # %%
 #| name: fig-dhd-strips-after
 #| caption: After the training: the same image and the same strong views, with their codes.
-#| alt: Six rows, each a small picture and a strip of 64 cells. The strips of most strong views agree with that of the
-#|   image in nearly all cells; a view that hides the object differs in more.
+#| alt: Six rows, each a small picture and a strip of 64 cells. The strips of the strong views agree with that of the
+#|   image in more cells than before the training, and still differ in some.
 code_strips(watched, codes_of(method, watched), names)
 
 # %%
 #| name: fig-dhd-scatter
 #| caption: Hamming distances on validation images, before and after the training.
 #| alt: Two panels with three curves each. Before the training all three overlap. After it the curves of an image and its
-#|   own view and of pairs of one class lie mostly at small distances, that of different classes around 32 bits.
+#|   own view and of pairs of one class nearly coincide, mostly below 25 bits; that of different classes peaks above 30.
 after = scatter(method, validation.query)
 figure, axes = plt.subplots(
     1, 2, figsize=(WIDTH, 3.2), sharey=False, layout="constrained"
@@ -546,7 +547,8 @@ for axis, distances, title in zip(
 ):
     draw_scatter(axis, distances, title)
 axes[1].set_ylabel("")
-axes[1].legend()
+handles, names = axes[0].get_legend_handles_labels()
+figure.legend(handles, names, loc="outside lower center", ncols=3)
 finish(figure)
 
 # %%
@@ -779,8 +781,8 @@ notebook.result(
 # %% [markdown]
 # ## Recorded: how many bits?
 #
-# The training of the live run with 16, 32 and 64 bits, three seeds each. Beside it stand three codes that see no labels,
-# on pixels of the same split.
+# The same training, with 1,600 steps instead of 1,400, for 16, 32 and 64 bits and three seeds. Beside it stand three
+# codes that see no labels, on pixels of the same split.
 # `python -m retrieval_lib record dhd-bits` and `… record shallow-large` run them again.
 
 # %%

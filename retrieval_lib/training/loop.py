@@ -116,6 +116,7 @@ def train(
                 line.update(step, _note(history, step, per_epoch))
                 if step % settings.evaluate_every == 0 or step == settings.steps:
                     record_now()
+                    history.weights_after = weights_hash(method)
                     evaluate_now()
                 if interrupted():
                     save()
@@ -125,7 +126,6 @@ def train(
     finally:
         line.close()
     method.eval()
-    history.weights_after = weights_hash(method)
     if state_path is not None:
         Path(state_path).unlink(missing_ok=True)
     return history
