@@ -125,7 +125,7 @@ notebook.result(
 #|   class lie mostly together; several classes run into each other.
 from retrieval_lib.plots import embedding_map, fit_map
 
-shown = slice(0, {"quick": 300, "book": 1000, "full": 5000}[profile])
+shown = slice(0, {"quick": 300, "book": 1000, "full": 5000}[size])
 plane = torch.from_numpy(
     fit_map(database[shown]).transform(database[shown].numpy())
 )
@@ -735,7 +735,7 @@ notebook.result(
 from retrieval_lib.quantization import fit_opq
 
 reduce = fit_pca(train, min(256, train.shape[1]))
-part = {"quick": 900, "book": 5000, "full": 20000}[profile]
+part = {"quick": 900, "book": 5000, "full": 20000}[size]
 reduced = [reduce.project(x) for x in (train[:part], query, database)]
 fitted = {
     "PQ, cut as it comes": (fit_pq(train[:part], 16, 16), (query, database)),
@@ -978,7 +978,7 @@ import faiss
 
 from retrieval_lib.index import HammingIndex, PQIndex
 
-count = {"quick": 5_000, "book": 50_000, "full": 200_000}[profile]  # images
+count = {"quick": 5_000, "book": 50_000, "full": 200_000}[size]  # images
 threads = torch.get_num_threads()
 generator = torch.Generator().manual_seed(0)
 
