@@ -53,19 +53,21 @@ def test_the_address_of_the_book_leads_to_its_first_page(visit, address_of, how)
     assert outside == [] and errors == []
 
 
+@pytest.mark.parametrize("how", ["http", "file"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_page_is_accessible(visit, address_of, name, theme):
-    page, _, _ = visit(address_of(name, "http"), theme=theme)
+def test_page_is_accessible(visit, address_of, name, theme, how):
+    page, _, _ = visit(address_of(name, how), theme=theme)
     assert page.evaluate("document.documentElement.dataset.theme") == theme
     violations = Axe().run(page).response["violations"]
     told = [f"{v['id']} ({v['impact']}): {v['nodes'][0]['html'][:160]} … {len(v['nodes'])} places" for v in violations]
     assert told == []
 
 
+@pytest.mark.parametrize("how", ["http", "file"])
 @pytest.mark.parametrize("name", PAGES)
-def test_page_fits_a_phone(visit, address_of, name):
-    page, _, _ = visit(address_of(name, "http"), width=390)
+def test_page_fits_a_phone(visit, address_of, name, how):
+    page, _, _ = visit(address_of(name, how), width=390)
     assert wider_than_screen(page) <= 0
 
 
@@ -86,9 +88,10 @@ def test_links_between_pages_arrive(html, visit, address_of, name):
     assert missing == []
 
 
+@pytest.mark.parametrize("how", ["http", "file"])
 @pytest.mark.parametrize("name", PAGES)
-def test_the_keyboard_reaches_everything_in_reading_order_and_is_seen(visit, address_of, name):
-    page, _, _ = visit(address_of(name, "http"))
+def test_the_keyboard_reaches_everything_in_reading_order_and_is_seen(visit, address_of, name, how):
+    page, _, _ = visit(address_of(name, how))
     count, reached = tab_through(page)
     assert out_of_order(count, reached) == []
     assert {"navigation", "header"} <= {element["where"] for element in reached}
