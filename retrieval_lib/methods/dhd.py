@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from retrieval_lib.augmentation import DHD_STRONG, ViewSettings
 from retrieval_lib.backbones import Backbone
 from retrieval_lib.methods.base import Batch
-from retrieval_lib.methods.binary import BinaryMethod
+from retrieval_lib.methods.binary import BinaryMethod, HashHead, class_proxies
 from retrieval_lib.methods.dhd_losses import bce_quantization_loss, hash_proxy_loss, self_distillation_loss
 from retrieval_lib.methods.hash_losses import class_centres, csq_loss, dpn_loss, hashnet_loss, target_codes
 
@@ -51,29 +51,6 @@ class DHDSettings:
             raise ValueError(f"supervise={self.supervise!r}: choose teacher, both or student.")
 
 
-class HashHead(nn.Module):
-    """A linear layer without bias, layer normalisation, tanh: descriptors (B, D) to relaxed codes (B, bits).
-
-    Args:
-        dimension: D.
-        bits: length of a code.
-        generator: of the initial weights.
-        bounded: whether tanh is applied; DPN does without.
-    """
-
-    def __init__(self, dimension: int, bits: int, generator: torch.Generator, bounded: bool = True):
-        super().__init__()
-        self.bounded = bounded
-        self.linear = nn.Linear(dimension, bits, bias=False)
-        nn.init.xavier_uniform_(self.linear.weight, generator=generator)
-        self.norm = nn.LayerNorm(bits)
-
-    def forward(self, descriptors: Tensor, sharpness: float = 1.0) -> Tensor:
-        """(B, D) to (B, bits), between -1 and 1 where it is bounded; `sharpness` multiplies what tanh is applied to."""
-        values = self.norm(self.linear(descriptors))
-        return torch.tanh(sharpness * values) if self.bounded else values
-
-
 class DHD(BinaryMethod):
     """A hash head and a supervised loss; a weakly augmented view teaches a strongly augmented one.
 
@@ -89,12 +66,10 @@ class DHD(BinaryMethod):
         self.settings = settings or DHDSettings()
         self.bits = self.settings.bits
         generator = torch.Generator().manual_seed(seed)
-        with torch.random.fork_rng(devices=[]):
-            bounded = self.settings.loss != "DPN"
-            self.backbone, self.head = backbone, HashHead(backbone.dimension, self.bits, generator, bounded)
+        self.backbone = backbone
+        self.head = HashHead(backbone.dimension, self.bits, generator, bounded=self.settings.loss != "DPN")
         if self.settings.loss == "hash proxy":
-            self.proxies = nn.Parameter(torch.empty(classes, self.bits))
-            nn.init.xavier_uniform_(self.proxies, gain=5 / 3, generator=generator)  # the gain of tanh
+            self.proxies = class_proxies(classes, self.bits, generator)
         else:
             self.register_buffer("centres", class_centres(classes, self.bits, seed))  # HashNet does without
         weak = self.settings.strong.weakened(self.settings.teacher_strength)

@@ -7,13 +7,12 @@ names the sentence that it answers, and each can be left out, so that one sees w
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from retrieval_lib.augmentation import FACES, ViewSettings
 from retrieval_lib.backbones import Backbone
 from retrieval_lib.methods.base import Batch
-from retrieval_lib.methods.binary import BinaryMethod
-from retrieval_lib.methods.dhd import HashHead
+from retrieval_lib.methods.binary import BinaryMethod, HashHead, class_proxies
 from retrieval_lib.methods.dhd_losses import bce_quantization_loss, hash_proxy_loss
 from retrieval_lib.methods.sgh_losses import pairwise_similarity_loss, self_similarity_loss
 
@@ -90,11 +89,9 @@ class SGH(BinaryMethod):
         self.images_per_class = self.settings.images_per_class
         self.views = (self.settings.view,) * self.settings.view_count
         generator = torch.Generator().manual_seed(seed)
-        with torch.random.fork_rng(devices=[]):
-            self.backbone, self.head = backbone, HashHead(backbone.dimension, self.bits, generator)  # as in DHD
+        self.backbone, self.head = backbone, HashHead(backbone.dimension, self.bits, generator)  # as in DHD
         if self.settings.identity:
-            self.proxies = nn.Parameter(torch.empty(classes, self.bits))
-            nn.init.xavier_uniform_(self.proxies, gain=5 / 3, generator=generator)  # the gain of tanh
+            self.proxies = class_proxies(classes, self.bits, generator)
 
     def loss_terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Up to four terms; all views count alike.
