@@ -27,7 +27,7 @@ def load_backbone(
     """A backbone by its name, ready to run in float32 or, with `autocast=fast_autocast()`, as fast as it can.
 
     Args:
-        name: "small-resnet" (setting: width=32), "fast-convnet" (setting: widths) or "cifar-resnet18", which start from
+        name: "small-resnet" (setting: width=32), "fast-convnet" (settings: widths, stride, cells) or "cifar-resnet18", which start from
             random weights; "efficientnet-lite0" (setting: size=96), "alexnet" or "resnet50" (setting: pretrained=True),
             which bring theirs.
         channels: of the images, 1 or 3.

@@ -39,11 +39,16 @@ class ConvGroup(nn.Module):
 class FastConvNet(Backbone):
     """Whitened patches, then three groups; at the default widths 1.97 M parameters and D = 256.
 
+    A descriptor says what is in an image, not where: it keeps the maximum of each channel. Where images are aligned, as
+    faces are, `cells` keeps the maximum of each channel in each cell of a grid.
+
     Call `whiten` with training images before the training; until then the first layer's weights are random.
 
     Args:
         channels: 1 or 3.
         widths: channels of the three groups.
+        stride: of the first layer; 2 halves a larger image, and its patches still hold every pixel.
+        cells: rows, and columns, of the grid; D = cells * cells * widths[2].
         seed: of the initial weights.
         statistics, autocast: see `Backbone`.
 
@@ -55,14 +60,17 @@ class FastConvNet(Backbone):
         self,
         channels: int = 3,
         widths: tuple[int, int, int] = (64, 256, 256),
+        stride: int = 1,
+        cells: int = 1,
         seed: int = 0,
         statistics: Statistics | None = None,
         autocast: torch.dtype | None = None,
     ):
-        super().__init__(channels, widths[-1], statistics, autocast)
+        super().__init__(channels, cells * cells * widths[-1], statistics, autocast)
+        self.cells = cells
         patches = 2 * channels * PATCH**2  # each direction and its opposite: GELU passes one of the two
         with torch.random.fork_rng(devices=[]):
-            self.first = nn.Conv2d(channels, patches, PATCH)
+            self.first = nn.Conv2d(channels, patches, PATCH, stride)
             groups = [ConvGroup(i, o) for i, o in zip((patches, *widths[:-1]), widths, strict=True)]
             self.groups = nn.Sequential(*groups)
         generator = torch.Generator().manual_seed(seed)
@@ -102,5 +110,5 @@ class FastConvNet(Backbone):
         return self.groups(F.gelu(self.first(images)))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Descriptors: the maximum of each channel of the feature map, (B, C, H, W) to (B, D)."""
-        return max_pool(self.feature_map(images))
+        """Descriptors: the maximum of each channel in each cell of the feature map, (B, C, H, W) to (B, D)."""
+        return max_pool(self.feature_map(images), self.cells)

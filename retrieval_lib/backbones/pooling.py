@@ -24,18 +24,24 @@ def average_pool(features: Tensor) -> Tensor:
     return _at_least_float32(features).mean((2, 3))
 
 
-def max_pool(features: Tensor) -> Tensor:
+def max_pool(features: Tensor, cells: int = 1) -> Tensor:
     """MAC, the maximum activation of each channel: only the strongest answer counts.
 
     Source: Tolias, Sicre, Jégou. Particular object retrieval with integral max-pooling of CNN activations. ICLR 2016.
+    A grid of cells keeps apart what lies in different places (He et al., spatial pyramid pooling, ECCV 2014).
 
     Args:
         features: (B, C, h, w).
+        cells: rows, and columns, of a grid over the map; each cell has its own maximum.
 
     Returns:
-        (B, C), float32 at least.
+        (B, C · cells · cells), float32 at least; a channel's cells lie side by side.
+
+    >>> max_pool(torch.tensor([[[[1.0, 3.0], [2.0, 0.0]]]]), cells=2)
+    tensor([[1., 3., 2., 0.]])
     """
-    return _at_least_float32(features).amax((2, 3))
+    features = _at_least_float32(features)
+    return features.amax((2, 3)) if cells == 1 else F.adaptive_max_pool2d(features, cells).flatten(1)
 
 
 def gem_pool(features: Tensor, power: float | Tensor = 3.0, smallest: float = 1e-6) -> Tensor:

@@ -59,6 +59,24 @@ def test_the_descriptor_is_the_maximum(images):
     torch.testing.assert_close(network(x), network.feature_map(x).amax((2, 3)).float())
 
 
+def test_a_grid_keeps_places_apart(images):
+    network = FastConvNet(widths=(24, 24, 24), cells=3).eval()
+    x = images[:3].float() / 255
+    assert network.dimension == 9 * 24
+    torch.testing.assert_close(network(x), network.feature_map(x).flatten(1).float())  # the map is 3 x 3
+    mirrored = network(x.flip(3)).view(3, 24, 3, 3)
+    assert not torch.allclose(mirrored, network(x).view(3, 24, 3, 3), atol=1e-3)
+
+
+def test_a_stride_of_two_halves_the_map_and_reads_every_pixel(images):
+    network = FastConvNet(widths=(24, 24, 24), stride=2)
+    network.whiten(images)
+    large = F.interpolate(images[:1].float() / 255, size=64).requires_grad_()
+    assert network.feature_map(large).shape == (1, 24, 4, 4)
+    network.first(large).abs().sum().backward()
+    assert (large.grad.abs().sum(1) > 0).all()
+
+
 def test_wrong_images_are_named(images):
     with pytest.raises(ValueError, match="expected uint8"):
         FastConvNet().whiten(images.float())
