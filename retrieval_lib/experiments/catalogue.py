@@ -2,11 +2,12 @@
 
 from retrieval_lib.experiments.dhd import DHD_BITS, DHD_PLUGINS, DHD_TERMS, DHD_TRIALS
 from retrieval_lib.experiments.dhd_long import DHD_LONG
+from retrieval_lib.experiments.gpq import GPQ_TRIALS
 from retrieval_lib.experiments.grid import Grid
 from retrieval_lib.experiments.lsh_pixels import LSH_PIXELS
 from retrieval_lib.experiments.shallow_codes import SHALLOW_CODES, SHALLOW_LARGE
 
-GRIDS: dict[str, Grid] = {
-    grid.name: grid
-    for grid in (LSH_PIXELS, SHALLOW_CODES, SHALLOW_LARGE, DHD_TRIALS, DHD_BITS, DHD_TERMS, DHD_PLUGINS, DHD_LONG)
-}
+_ALL = (
+    LSH_PIXELS, SHALLOW_CODES, SHALLOW_LARGE, DHD_TRIALS, DHD_BITS, DHD_TERMS, DHD_PLUGINS, DHD_LONG, GPQ_TRIALS,
+)  # fmt: skip
+GRIDS: dict[str, Grid] = {grid.name: grid for grid in _ALL}

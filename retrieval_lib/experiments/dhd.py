@@ -1,24 +1,23 @@
 """Deep hash distillation, recorded: how fast to learn, by bits, term by term, and as a plug-in of other losses."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from retrieval_lib.augmentation import DHD_STRONG, RandomView, settings_for
-from retrieval_lib.backbones import STATISTICS, channel_statistics, fast_autocast, load_backbone
 from retrieval_lib.data import ImageSet, Split, protocol_for
 from retrieval_lib.evaluation import Relevance
+from retrieval_lib.experiments.budgets import Budget, budget_for, whitened_network
 from retrieval_lib.experiments.grid import Cell, Grid, Job
 from retrieval_lib.experiments.values import Value, judge
 from retrieval_lib.methods.base import describe
 from retrieval_lib.methods.dhd import DHD, LOSSES, DHDSettings
-from retrieval_lib.training import TrainingSettings, train
+from retrieval_lib.training import train
 
 BITS = (16, 32, 64)
 SCATTERED = 1_000  # validation images whose strong views are compared with themselves
-WHITENED_ON = 5_000  # training images that the first layer is computed from
 NO_DISTILLATION, DISTILLATION = 0.0, 0.1
 
 # Trials of the training's speed: batch size and learning rate, with as many images seen in each.
@@ -37,47 +36,13 @@ TERMS: dict[str, dict] = {
 }
 
 
-@dataclass(frozen=True)
-class Budget:
-    """How much a training may do.
-
-    Attributes:
-        widths: of the network's three groups.
-        steps, batch_size, learning_rate: of the training.
-    """
-
-    widths: tuple[int, int, int]
-    steps: int
-    batch_size: int = 128
-    learning_rate: float = 5e-3
-
-    def training(self, seed: int) -> TrainingSettings:
-        """The settings of the loop; the validation score is only taken at the end."""
-        return TrainingSettings(
-            self.steps, self.batch_size, learning_rate=self.learning_rate, warm_up=self.steps // 20,
-            evaluate_every=self.steps, seed=seed,
-        )  # fmt: skip
-
-
-TINY = Budget((8, 16, 16), 60, batch_size=64)
 MEDIUM = Budget((32, 64, 128), 1600)  # a little longer than the page's live run, which has five minutes
 SHORT = Budget((32, 64, 128), 660)  # under two minutes: for the grids with many cells
 
 
-def budget_for(profile: str, wanted: Budget) -> Budget:
-    """The profile `quick` makes every training tiny."""
-    return TINY if profile == "quick" else wanted
-
-
 def build(images: ImageSet, split: Split, budget: Budget, settings: DHDSettings, seed: int) -> DHD:
     """A new DHD on the fast network, its first layer whitened with training images."""
-    statistics = STATISTICS.get(images.name) or channel_statistics(images.images[split.train])
-    backbone = load_backbone(
-        "fast-convnet", channels=images.images.shape[1], seed=seed, statistics=statistics, autocast=fast_autocast(),
-        widths=budget.widths,
-    )  # fmt: skip
-    backbone.whiten(images.images[split.train[:WHITENED_ON]])
-    return DHD(backbone, len(images.class_names), settings, seed)
+    return DHD(whitened_network(images, split.train, budget.widths, seed), len(images.class_names), settings, seed)
 
 
 def judge_searches(method: DHD, images: ImageSet, split: Split) -> list[Value]:

@@ -79,6 +79,51 @@ def codewords_over_time(
     return small_multiples(moments, labels, class_names, equal=True)
 
 
+def usage_over_time(history: History, columns: int = 4) -> Figure:
+    """Small multiples: how often each codeword stands for one of the fixed images, at several moments.
+
+    The codewords of a codebook are sorted by their use at that moment; a cross marks one that stands for no image.
+
+    Args:
+        history: of the run; its snapshots hold codes and codebooks.
+        columns: how many moments are shown, spread evenly; the first and the last are always among them.
+    """
+    _check(history, history.points, 0)
+    moments = spread_moments(history, columns)
+    rows, books = -(-len(moments) // 2), len(moments[0].codebooks)
+    figure, axes = plt.subplots(
+        rows, 2, figsize=(WIDTH, rows * (0.2 * books + 0.9)), squeeze=False, layout="constrained"
+    )
+    for axis in axes.flat[len(moments) :]:
+        axis.remove()
+    for axis, moment in zip(axes.flat, moments, strict=False):
+        mesh = draw_usage(axis, usage_of(moment))
+        set_titles(axis, title=f"step {moment.step:,}")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("codebook")
+    figure.colorbar(mesh, ax=axes, label="use (1: even)", extend="max", pad=0.02)
+    return finish(figure)
+
+
+def labelled_and_unlabelled(
+    moments: Sequence[tuple[Snapshot, Snapshot]], labels: Tensor, class_names: Sequence[str], codebook: int = 0
+) -> Figure:
+    """Small multiples: one part of labelled and of unlabelled images with its codewords (stars), in one plane.
+
+    Unlabelled images are small grey dots. The plane is that of the unlabelled parts of the last moment.
+
+    Args:
+        moments: for each moment, snapshots of the labelled and of the unlabelled images.
+        labels: (n,) class numbers of the labelled images.
+        class_names: a name for each class.
+        codebook: which part of the descriptors is shown, from 0 to M - 1.
+    """
+    plane = plane_of(moments[-1][1], codebook)
+    shown = {labelled.step: plane(labelled) for labelled, _ in moments}
+    behind = {unlabelled.step: plane(unlabelled)[0] for _, unlabelled in moments}
+    return small_multiples(shown, labels, class_names, equal=True, behind=behind)
+
+
 def usage_of(snapshot: Snapshot) -> Tensor:
     """(M, K) shares of the fixed images."""
     return codeword_usage(snapshot.codes, snapshot.codebooks.shape[1])

@@ -7,7 +7,17 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from retrieval_lib.plots.style import BLACK, BLUE, SMALLEST, WIDTH, finish, line_style, marker_style, set_titles
+from retrieval_lib.plots.style import (
+    BLACK,
+    BLUE,
+    QUIET,
+    SMALLEST,
+    WIDTH,
+    finish,
+    line_style,
+    marker_style,
+    set_titles,
+)
 from retrieval_lib.training import History, Snapshot
 
 
@@ -71,6 +81,7 @@ def small_multiples(
     labels: Tensor,
     class_names: Sequence[str],
     equal: bool = False,
+    behind: Mapping[int, Tensor] | None = None,
 ) -> Figure:
     """Points at several moments, two panels a row; all share their axes, and the last one names the classes.
 
@@ -79,6 +90,7 @@ def small_multiples(
         labels: (n,) class numbers.
         class_names: a name for each class.
         equal: whether both axes have one scale, so that a circle stays one.
+        behind: by step, points (u, 2) without a class, drawn small and grey behind the others.
     """
     rows = -(-len(moments) // 2)
     figure, axes = plt.subplots(
@@ -87,6 +99,8 @@ def small_multiples(
     for axis in axes.flat[len(moments) :]:
         axis.remove()
     for axis, (step, (points, words)) in zip(axes.flat, moments.items(), strict=False):
+        if behind is not None:
+            axis.scatter(*behind[step].T, s=5, color=QUIET, alpha=0.35, linewidths=0)
         points_panel(axis, points, labels)
         if words is not None:
             stars(axis, words)

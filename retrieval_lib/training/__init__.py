@@ -3,7 +3,7 @@
 from retrieval_lib.training.batches import epoch_of, step_batch
 from retrieval_lib.training.checkpoints import load_checkpoint, save_checkpoint
 from retrieval_lib.training.history import History, Snapshot
-from retrieval_lib.training.loop import TrainingDiverged, train
+from retrieval_lib.training.loop import TrainingDiverged, snapshot, train
 from retrieval_lib.training.settings import TrainingSettings, learning_rate
 from retrieval_lib.training.validation import validation_score
 
@@ -16,6 +16,7 @@ __all__ = [
     "learning_rate",
     "load_checkpoint",
     "save_checkpoint",
+    "snapshot",
     "step_batch",
     "train",
     "validation_score",

@@ -5,7 +5,12 @@ import pytest
 import torch
 from figure_checks import smallest_text_on_a_phone, texts
 
-from retrieval_lib.plots.codebook_training import codebook_training, codewords_over_time
+from retrieval_lib.plots.codebook_training import (
+    codebook_training,
+    codewords_over_time,
+    labelled_and_unlabelled,
+    usage_over_time,
+)
 from retrieval_lib.quantization import ProductQuantizer, codeword_usage, dead_codewords, perplexity
 from retrieval_lib.training import History, Snapshot
 
@@ -77,6 +82,31 @@ def test_small_multiples_share_their_axes_and_show_first_and_last():
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["step 0", "step 20", "step 30", "step 50"]
     assert len({axis.get_xlim() for axis in figure.axes}) == 1
     assert all(sum(len(c.get_offsets()) for c in axis.collections) == 76 for axis in figure.axes)
+
+
+def test_the_use_of_codewords_at_several_moments():
+    history = history_of(3)
+    figure = usage_over_time(history)
+    panels = [axis for axis in figure.axes if axis.get_title(loc="left")]
+    assert [axis.get_title(loc="left") for axis in panels] == ["step 0", "step 20", "step 30", "step 50"]
+    for axis, snapshot in zip(panels, (history.snapshots[i] for i in (0, 2, 3, 5)), strict=True):
+        expected = codeword_usage(snapshot.codes, 16)
+        assert np.allclose(axis.images[0].get_array(), 16 * expected.sort(dim=1, descending=True).values)
+        assert len(axis.lines) == int(dead_codewords(expected).sum())
+    assert smallest_text_on_a_phone(figure) >= 8
+
+
+@pytest.mark.parametrize("dimension", [2, 4])
+def test_labelled_unlabelled_and_codewords_share_one_plane(dimension):
+    """An unlabelled image that has a labelled one's descriptor lies on its point."""
+    snapshots = history_of(dimension).snapshots
+    figure = labelled_and_unlabelled([(s, s) for s in snapshots[:3]], LABELS, NAMES, codebook=1)
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["step 0", "step 10", "step 20"]
+    for axis in figure.axes:
+        grey, first_class, *_, words = (c.get_offsets() for c in axis.collections)
+        assert len(grey) == 60 and len(words) == 16
+        assert np.allclose(grey[(LABELS == 0).numpy()], first_class, atol=1e-5)
+    assert len({axis.get_xlim() for axis in figure.axes}) == 1 and "cat" in texts(figure)
 
 
 @pytest.mark.parametrize("draw", [codebook_training, codewords_over_time])

@@ -1,0 +1,59 @@
+"""How much a recorded training may do, and the small fast network that all such trainings start from."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from retrieval_lib.backbones import STATISTICS, channel_statistics, fast_autocast, load_backbone
+from retrieval_lib.backbones.fast_convnet import FastConvNet
+from retrieval_lib.data import ImageSet
+from retrieval_lib.training import TrainingSettings
+
+WHITENED_ON = 5_000  # training images that the first layer is computed from
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a training may do.
+
+    Attributes:
+        widths: of the network's three groups.
+        steps, batch_size, learning_rate: of the training.
+    """
+
+    widths: tuple[int, int, int]
+    steps: int
+    batch_size: int = 128
+    learning_rate: float = 5e-3
+
+    def training(self, seed: int) -> TrainingSettings:
+        """The settings of the loop; the validation score is only taken at the end."""
+        return TrainingSettings(
+            self.steps, self.batch_size, learning_rate=self.learning_rate, warm_up=self.steps // 20,
+            evaluate_every=self.steps, seed=seed,
+        )  # fmt: skip
+
+
+TINY = Budget((8, 16, 16), 60, batch_size=64)
+
+
+def budget_for(profile: str, wanted: Budget) -> Budget:
+    """The profile `quick` makes every training tiny."""
+    return TINY if profile == "quick" else wanted
+
+
+def whitened_network(images: ImageSet, train: Tensor, widths: tuple[int, int, int], seed: int) -> FastConvNet:
+    """A new fast network for these images, its first layer whitened with training images.
+
+    Args:
+        images: the data set; its statistics are those of the training images where they are not known.
+        train: (n,) positions of the training images.
+        widths: channels of the network's three groups.
+        seed: of the initial weights.
+    """
+    backbone = load_backbone(
+        "fast-convnet", channels=images.images.shape[1], seed=seed, autocast=fast_autocast(), widths=widths,
+        statistics=STATISTICS.get(images.name) or channel_statistics(images.images[train]),
+    )  # fmt: skip
+    backbone.whiten(images.images[train[:WHITENED_ON]])
+    return backbone

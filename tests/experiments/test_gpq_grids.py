@@ -1,0 +1,65 @@
+"""The grids of GPQ: their cells, and a tiny one trained and judged."""
+
+import pytest
+import torch
+
+from retrieval_lib.evaluation import InnerProduct, Relevance, evaluate
+from retrieval_lib.experiments import Job, gpq
+from retrieval_lib.experiments.catalogue import GRIDS
+from retrieval_lib.methods.gpq import GPQ
+
+
+def test_every_trial_is_another_setting_that_the_loop_gets(digits, monkeypatch):
+    seen = []
+
+    def train(method, images, split, settings, **_):
+        seen.append((method.settings.view, method.settings.entropy, settings.steps, settings.learning_rate))
+        return Scored()
+
+    monkeypatch.setattr(gpq, "train", train)
+    monkeypatch.setattr(gpq, "budget_for", lambda profile, wanted: wanted)
+    cells = GRIDS["gpq-trials"].cells("quick", digits)
+    for cell in cells:
+        values = GRIDS["gpq-trials"].run(Job(cell, digits, cell.split(digits), "quick"))
+        assert {value.search for value in values} == {"validation", "held out"}, "never the test queries"
+    assert seen == [(gpq.VIEWS[view], *rest) for view, *rest in gpq.TRIALS]
+    assert len({cell.variant for cell in cells}) == len(cells)
+
+
+class Scored:
+    scores = (0.5,)
+
+
+def test_a_tiny_trial_is_trained(digits):
+    cell = GRIDS["gpq-trials"].cells("quick", digits)[0]
+    values = GRIDS["gpq-trials"].run(Job(cell, digits, cell.split(digits), "quick"))
+    assert all(0.1 < value.value <= 1 for value in values)
+
+
+def test_held_out_images_search_each_other_and_never_themselves(digits):
+    """Each half searches the other, and both scores are averaged."""
+
+    class Pixels(GPQ):
+        def __init__(self):
+            torch.nn.Module.__init__(self)
+            self.one = torch.nn.Parameter(torch.ones(1))
+
+        def descriptors(self, images):
+            return images.flatten(1)
+
+        def encode(self, descriptors):
+            return descriptors
+
+        def distances(self, query, database_codes):
+            return InnerProduct(query, database_codes)
+
+    positions = torch.arange(0, 200, 5)
+    found = gpq.among_held_out(Pixels(), digits, positions)
+    halves = positions[torch.randperm(40, generator=torch.Generator().manual_seed(0))].chunk(2)
+    assert not torch.isin(halves[0], halves[1]).any()
+    expected = []
+    for query, database in (halves, halves[::-1]):
+        x, y = (digits.images[part].flatten(1).float() / 255 for part in (query, database))
+        relevance = Relevance(digits.labels[query], digits.labels[database])
+        expected.append(evaluate(InnerProduct(x, y), relevance, k=None).mean_average_precision)
+    assert found == pytest.approx(sum(expected) / 2)
