@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 ORDER_SEED = 20220  # fixes the order of the images of every data set, for good
 
@@ -43,6 +44,21 @@ class ImageSet:
     def without_labels(self, indices: Tensor) -> Tensor:
         """The images alone, (n, C, H, W) uint8: what a method may see of the unlabelled part of a split."""
         return self.images[indices]
+
+    def resized(self, side: int) -> "ImageSet":
+        """The same images in the same order, each brought to side x side pixels; splits of one fit the other.
+
+        Args:
+            side: in pixels, at least 1.
+
+        Raises:
+            ValueError: there is no such side.
+        """
+        if side < 1:
+            raise ValueError(f"side={side}: give at least 1 pixel.")
+        images = F.interpolate(self.images.float(), (side, side), mode="area").round().to(torch.uint8)
+        source = f"{self.source}, brought to {side} x {side}"
+        return replace(self, source=source, images=images, content_hash=content_hash(images, self.labels, self.part))
 
 
 def content_hash(images: Tensor, labels: Tensor, part: Tensor) -> str:

@@ -42,7 +42,9 @@ def budget_for(profile: str, wanted: Budget) -> Budget:
     return TINY if profile == "quick" else wanted
 
 
-def whitened_network(images: ImageSet, train: Tensor, widths: tuple[int, int, int], seed: int) -> FastConvNet:
+def whitened_network(
+    images: ImageSet, train: Tensor, widths: tuple[int, int, int], seed: int, **settings: int
+) -> FastConvNet:
     """A new fast network for these images, its first layer whitened with training images.
 
     Args:
@@ -50,10 +52,11 @@ def whitened_network(images: ImageSet, train: Tensor, widths: tuple[int, int, in
         train: (n,) positions of the training images.
         widths: channels of the network's three groups.
         seed: of the initial weights.
+        settings: others of the network.
     """
     backbone = load_backbone(
         "fast-convnet", channels=images.images.shape[1], seed=seed, autocast=fast_autocast(), widths=widths,
-        statistics=STATISTICS.get(images.name) or channel_statistics(images.images[train]),
+        statistics=STATISTICS.get(images.name) or channel_statistics(images.images[train]), **settings,
     )  # fmt: skip
     backbone.whiten(images.images[train[:WHITENED_ON]])
     return backbone

@@ -49,3 +49,15 @@ def test_without_labels_gives_nothing_but_pixels():
 def test_tensors_that_do_not_fit_are_named(images, labels, names, told):
     with pytest.raises(ValueError, match=told):
         image_set("toy", "here", images, labels, names)
+
+
+def test_another_size_keeps_order_labels_and_splits():
+    pixels = torch.arange(6 * 16, dtype=torch.uint8).view(6, 1, 4, 4)
+    whole = image_set("toy", "made up", pixels, torch.tensor([0, 1, 0, 1, 0, 1]), "ab")
+    small = whole.resized(2)
+    assert small.images.shape == (6, 1, 2, 2) and torch.equal(small.labels, whole.labels)
+    first = whole.images[0, 0].float()
+    assert float(small.images[0, 0, 0, 0]) == pytest.approx(float(first[:2, :2].mean()), abs=0.5)
+    assert small.content_hash != whole.content_hash and "2 x 2" in small.source
+    with pytest.raises(ValueError, match="side=0"):
+        whole.resized(0)
