@@ -22,7 +22,9 @@ from retrieval_lib.plots.style import SHADES, WIDTH, finish, line_style, set_tit
 from retrieval_lib.training import History
 
 
-def bit_training(history: History, labels: Tensor, class_names: Sequence[str]) -> Figure:
+def bit_training(
+    history: History, labels: Tensor, class_names: Sequence[str], shown: Sequence[int] | None = None
+) -> Figure:
     """Four panels of a run that learns binary codes, as far as it has come.
 
     Above: each term of the loss, and the validation score. Below: the share of ones of each bit at each snapshot, and
@@ -32,6 +34,7 @@ def bit_training(history: History, labels: Tensor, class_names: Sequence[str]) -
         history: of the run; its snapshots hold relaxed codes, whose signs are the bits.
         labels: (n,) class numbers of the run's fixed images.
         class_names: a name for each class.
+        shown: the classes that the map of descriptors shows, where all would be too many to tell apart.
 
     Raises:
         ValueError: there is no snapshot yet, or the labels are not those of the fixed images.
@@ -46,7 +49,8 @@ def bit_training(history: History, labels: Tensor, class_names: Sequence[str]) -
     axes[1, 0].set_xticks(*_snapshot_ticks(history))
     set_titles(axes[1, 0], "step", "bit", "share of ones")
     figure.colorbar(mesh, ax=axes[1, 0])
-    latest = history.snapshots[-1].descriptors.float()
+    on_map = _of_classes(labels, shown)
+    latest, labels = history.snapshots[-1].descriptors[on_map].float(), labels[on_map]
     plane = torch.from_numpy(fit_map(latest, "PCA").transform(latest.numpy()))
     points_panel(axes[1, 1], plane, labels)
     set_titles(axes[1, 1], title=f"embedding, step {history.snapshots[-1].step:,}")
@@ -70,21 +74,33 @@ def correlation_over_time(history: History) -> Figure:
     return finish(figure)
 
 
-def embedding_over_time(history: History, labels: Tensor, class_names: Sequence[str], columns: int = 4) -> Figure:
+def embedding_over_time(
+    history: History,
+    labels: Tensor,
+    class_names: Sequence[str],
+    columns: int = 4,
+    shown: Sequence[int] | None = None,
+) -> Figure:
     """Small multiples: the fixed images at several moments, in the plane of the last one's principal directions.
 
     One fit, one set of points and one pair of axes for all panels, so that what moves in the picture moved in the run.
 
     Args:
-        history, labels, class_names: as `bit_training`.
+        history, labels, class_names, shown: as `bit_training`.
         columns: how many moments are shown, spread evenly; the first and the last are always among them.
     """
-    plane = fit_map(history.snapshots[-1].descriptors.float(), "PCA")
+    on_map = _of_classes(labels, shown)
+    plane = fit_map(history.snapshots[-1].descriptors[on_map].float(), "PCA")
     moments = {
-        s.step: (torch.from_numpy(plane.transform(s.descriptors.float().numpy())), None)
+        s.step: (torch.from_numpy(plane.transform(s.descriptors[on_map].float().numpy())), None)
         for s in spread_moments(history, columns)
     }
-    return small_multiples(moments, labels, class_names)
+    return small_multiples(moments, labels[on_map], class_names)
+
+
+def _of_classes(labels: Tensor, shown: Sequence[int] | None) -> Tensor:
+    """(n,) bool: which images are of these classes; all, where none are named."""
+    return torch.ones_like(labels, dtype=torch.bool) if shown is None else torch.isin(labels, torch.tensor(shown))
 
 
 def _snapshot_ticks(history: History) -> tuple[list[int], list[str]]:

@@ -35,6 +35,7 @@ def train(
     callback: Callback | None = None,
     state_path: Path | None = None,
     snapshot_count: int = SNAPSHOT_POINTS,
+    points: Tensor | None = None,
     initial: str = "random",
 ) -> History:
     """Train a method on the split's training images; judge it on its validation part.
@@ -51,6 +52,7 @@ def train(
         callback: called after each evaluation, for instance to draw.
         state_path: where the state is kept while the run lasts; removed when it is over.
         snapshot_count: how many validation queries the snapshots show.
+        points: (n,) positions of the images that the snapshots show instead.
         initial: what the weights are now, in words, for the history.
 
     Returns:
@@ -70,7 +72,8 @@ def train(
         check_unlabelled(split.unlabelled, settings)
     per_epoch = steps_per_epoch(method, images, split.train, settings)
     search = split.searches.get("validation")
-    points = snapshot_points(images, search or split.searches["test"], snapshot_count)
+    if points is None:
+        points = snapshot_points(images, search or split.searches["test"], snapshot_count)
     history = History(points, weights_before=weights_hash(method), initial=initial)
     optimizer = make_optimizer(method, settings)
     scaler = torch.amp.GradScaler(enabled=method.backbone.autocast == torch.float16)

@@ -51,6 +51,15 @@ def test_small_multiples_share_their_axes_and_show_first_and_last(history):
     assert all(sum(len(c.get_offsets()) for c in axis.collections) == 30 for axis in figure.axes)
 
 
+def test_a_map_can_show_some_classes_only(history):
+    few = bit_training(history, LABELS, ["cat", "dog", "ship"], shown=[0, 2])
+    assert sum(len(c.get_offsets()) for c in few.axes[3].collections) == 20
+    assert {"cat", "ship"} <= set(texts(few)) and "dog" not in texts(few)
+    assert few.axes[2].images[0].get_array().shape == (8, 6)  # the bits of all images, still
+    moments = embedding_over_time(history, LABELS, ["cat", "dog", "ship"], shown=[1])
+    assert all(sum(len(c.get_offsets()) for c in axis.collections) == 10 for axis in moments.axes)
+
+
 def test_correlation_of_equal_bits_is_one():
     history = History(torch.arange(30))
     bit = torch.randn(30, 1)

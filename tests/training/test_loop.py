@@ -53,6 +53,13 @@ def test_history_tells_all_and_shows_it_to_a_notebook(make_method, stripes, spli
     assert len(kept["losses"]) == 3
 
 
+def test_snapshots_can_show_images_of_ones_own_choice(make_method, stripes, split, short):
+    chosen = split.searches["test"].database[:7]
+    history = train(make_method(), stripes, split, short, points=chosen)
+    assert torch.equal(history.points, chosen)
+    assert [len(s.descriptors) for s in history.snapshots] == [7] * len(history.snapshots)
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
