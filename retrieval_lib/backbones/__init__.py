@@ -10,6 +10,7 @@ from retrieval_lib.backbones.normalisation import STATISTICS, Statistics, channe
 from retrieval_lib.backbones.pooling import average_pool, gem_pool, max_pool, regional_pool
 from retrieval_lib.backbones.resnet import CifarResNet18, SmallResNet
 from retrieval_lib.backbones.subset import feature_subset, within
+from retrieval_lib.backbones.vgg import SmallVGG
 
 __all__ = [
     "BACKBONES",
@@ -20,6 +21,7 @@ __all__ = [
     "FastConvNet",
     "Features",
     "SmallResNet",
+    "SmallVGG",
     "Statistics",
     "average_pool",
     "cached_features",

@@ -8,8 +8,11 @@ from retrieval_lib.backbones.fast_convnet import FastConvNet
 from retrieval_lib.backbones.normalisation import Statistics
 from retrieval_lib.backbones.resnet import CifarResNet18, SmallResNet
 from retrieval_lib.backbones.torchvision_models import AlexNet, ResNet50
+from retrieval_lib.backbones.vgg import SmallVGG
 
-TRAINABLE = {"small-resnet": SmallResNet, "fast-convnet": FastConvNet, "cifar-resnet18": CifarResNet18}
+TRAINABLE = {
+    "small-resnet": SmallResNet, "fast-convnet": FastConvNet, "cifar-resnet18": CifarResNet18, "small-vgg": SmallVGG,
+}  # fmt: skip
 PRETRAINED = {"efficientnet-lite0": EfficientNetLite0, "alexnet": AlexNet, "resnet50": ResNet50}
 DRAWN_ON_DEMAND = ("alexnet", "resnet50")  # whose pretrained weights one can do without
 BACKBONES = (*TRAINABLE, *PRETRAINED)
@@ -27,9 +30,9 @@ def load_backbone(
     """A backbone by its name, ready to run in float32 or, with `autocast=fast_autocast()`, as fast as it can.
 
     Args:
-        name: "small-resnet" (setting: width=32), "fast-convnet" (settings: widths, stride, cells) or "cifar-resnet18", which start from
-            random weights; "efficientnet-lite0" (setting: size=96), "alexnet" or "resnet50" (setting: pretrained=True),
-            which bring theirs.
+        name: "small-resnet" (setting: width=32), "fast-convnet" (settings: widths, stride, cells), "cifar-resnet18" or
+            "small-vgg", which start from random weights; "efficientnet-lite0" (setting: size=96), "alexnet" or
+            "resnet50" (setting: pretrained=True), which bring theirs.
         channels: of the images, 1 or 3.
         seed: of the initial weights; a pretrained network has nothing to draw.
         statistics: mean and deviation of each channel, for instance `STATISTICS["cifar10"]`; None leaves pixels as

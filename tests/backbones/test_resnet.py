@@ -156,7 +156,9 @@ def test_factory_knows_its_names():
     assert type(load_backbone("small-resnet", width=16, channels=1)) is SmallResNet
     assert load_backbone("cifar-resnet18", channels=1).channels == 1
     assert torch.equal(load_backbone("small-resnet", seed=4).stem[0].weight, SmallResNet(seed=4).stem[0].weight)
-    with pytest.raises(ValueError, match=r"'vgg'.*small-resnet, fast-convnet, cifar-resnet18, efficientnet-lite0"):
+    with pytest.raises(
+        ValueError, match=r"'vgg'.*small-resnet, fast-convnet, cifar-resnet18, small-vgg, efficientnet-lite0"
+    ):
         load_backbone("vgg")
     with pytest.raises(ValueError, match="channels=4"):
         load_backbone("small-resnet", channels=4)
