@@ -31,7 +31,10 @@ TRIALS: tuple[tuple[str, float, int, float], ...] = (
     ("cropped", 0.0, 500, 5e-3),
     ("cropped", 0.1, 500, 1e-2),
     ("shifted", 0.0, 500, 5e-3),
-    ("cropped", 0.5, 500, 5e-3),
+    ("shifted", 0.0, 1000, 5e-3),
+    ("shifted", 0.5, 500, 5e-3),
+    ("shifted", 0.1, 500, 1e-2),
+    ("shifted", 0.1, 500, 2.5e-3),
     ("recoloured", 0.1, 500, 5e-3),
 )
 WIDTHS = (32, 64, 128)
