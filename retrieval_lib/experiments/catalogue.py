@@ -11,6 +11,6 @@ from retrieval_lib.experiments.spq import SPQ_TRIALS
 
 _ALL = (
     LSH_PIXELS, SHALLOW_CODES, SHALLOW_LARGE, DHD_TRIALS, DHD_BITS, DHD_TERMS, DHD_PLUGINS, DHD_LONG, SGH_TRIALS, SGH_METHODS,
-    GPQ_TRIALS,
+    GPQ_TRIALS, SPQ_TRIALS,
 )  # fmt: skip
 GRIDS: dict[str, Grid] = {grid.name: grid for grid in _ALL}
