@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from retrieval_lib.data import describe_downloads, load_lists, prepare
-from retrieval_lib.experiments import list_grids, record_grid, verify
+from retrieval_lib.data.lists import LISTS
+from retrieval_lib.experiments import list_grids, paper_dhd, paper_gpq, record_grid, verify
 from retrieval_lib.experiments.catalogue import GRIDS
-from retrieval_lib.experiments.paper_dhd import NETWORKS, SIZE, train_paper_dhd
+from retrieval_lib.experiments.values import Value
 
 STOPPED = 130  # the exit code of a program that was stopped with Ctrl-C
 
@@ -65,21 +66,25 @@ def _parser() -> argparse.ArgumentParser:
     paper = commands.add_parser(
         "paper",
         help="train a method in its paper's setting on images of your own, on a GPU",
-        description="Train DHD with the published settings on lists of images (CSV files with the columns path and "
+        description="Train a method with its published settings on lists of images (CSV files with the columns path and "
         "label, several labels separated by semicolons), keep its weights, and judge the queries. It can be stopped "
         "with Ctrl-C; the same command goes on.",
     )
-    paper.add_argument("method", choices=["dhd"])
-    paper.add_argument("--images", required=True, type=Path, help="the folder that the paths are relative to")
-    for name in ("train", "query", "database"):
-        paper.add_argument(f"--{name}", required=True, type=Path, metavar="CSV", help=f"the list of {name} images")
-    paper.add_argument("--network", choices=NETWORKS, default=NETWORKS[0])
-    paper.add_argument("--random", action="store_true", help="start from random weights")
-    paper.add_argument("--size", type=int, default=SIZE, help="pixels that images are brought to (default 224)")
-    for name, default in (("bits", 64), ("epochs", 100), ("batch-size", 128), ("k", 1000), ("seed", 0)):
-        paper.add_argument(f"--{name}", type=int, default=default, help=f"default {default}")
-    paper.add_argument("--weights", type=Path, required=True, help="the file to write, ending in .safetensors")
-    paper.set_defaults(run=_paper)
+    methods = paper.add_subparsers(dest="method", required=True)
+    dhd = methods.add_parser("dhd", help="deep hash distillation: AlexNet or ResNet-50, large images")
+    _paper_arguments(dhd, paper_dhd.SIZE, bits=64, epochs=100, batch_size=128, k=1000)
+    dhd.add_argument("--network", choices=paper_dhd.NETWORKS, default=paper_dhd.NETWORKS[0])
+    dhd.add_argument("--random", action="store_true", help="start from random weights")
+    dhd.set_defaults(run=_paper_dhd)
+    gpq = methods.add_parser(
+        "gpq",
+        help="generalized product quantization: a VGG-like network, small images, few labels",
+        description="The database images that are not in the list of training images are learned from without their "
+        "labels.",
+    )
+    _paper_arguments(gpq, paper_gpq.SIZE, bits=48, steps=3000, batch_size=500, k=None)
+    gpq.add_argument("--start", type=Path, metavar="FILE", help="a checkpoint of the network (default: random weights)")
+    gpq.set_defaults(run=_paper_gpq)
     return parser
 
 
@@ -124,16 +129,44 @@ def _verify(told: argparse.Namespace) -> int:
     return 1 if report.failed or (told.strict and report.unverified) else 0
 
 
-def _paper(told: argparse.Namespace) -> int:
-    lists = {name: getattr(told, name) for name in ("train", "query", "database")}
-    images, split = load_lists(told.images, lists, told.size)
-    values = train_paper_dhd(
+def _paper_arguments(parser: argparse.ArgumentParser, size: int, **numbers: int | None) -> None:
+    """What all papers' settings are told: images, lists, the file to write, and the numbers with their defaults."""
+    parser.add_argument("--images", required=True, type=Path, help="the folder that the paths are relative to")
+    for name in LISTS:
+        parser.add_argument(f"--{name}", required=True, type=Path, metavar="CSV", help=f"the list of {name} images")
+    parser.add_argument("--size", type=int, default=size, help=f"pixels that images are brought to (default {size})")
+    for name, default in {**numbers, "seed": 0}.items():
+        told = "all" if default is None else default
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, help=f"default {told}")
+    parser.add_argument("--weights", required=True, type=Path, help="the file to write, ending in .safetensors")
+
+
+def _paper_dhd(told: argparse.Namespace) -> int:
+    images, split = load_lists(told.images, _lists(told), told.size)
+    values = paper_dhd.train_paper_dhd(
         images, split, told.weights, network=told.network, bits=told.bits, epochs=told.epochs,
         batch_size=told.batch_size, k=told.k, seed=told.seed, pretrained=not told.random,
     )  # fmt: skip
+    return _tell(values, told.weights)
+
+
+def _paper_gpq(told: argparse.Namespace) -> int:
+    images, split = load_lists(told.images, _lists(told), told.size, learn_from_database=True)
+    values = paper_gpq.train_paper_gpq(
+        images, split, told.weights, bits=told.bits, steps=told.steps, batch_size=told.batch_size, k=told.k,
+        seed=told.seed, start=told.start,
+    )  # fmt: skip
+    return _tell(values, told.weights)
+
+
+def _lists(told: argparse.Namespace) -> dict[str, Path]:
+    return {name: getattr(told, name) for name in LISTS}
+
+
+def _tell(values: list[Value], weights: Path) -> int:
     for value in values:
         print(f"{value.name}: {value.value:.4f}")
-    print(f"The weights are in {told.weights}.")
+    print(f"The weights are in {weights}.")
     return 0
 
 

@@ -13,7 +13,9 @@ from retrieval_lib.data.splits import Search, Split, finish_split
 LISTS = ("train", "query", "database")
 
 
-def load_lists(path, lists: Mapping[str, Path], size: int, held_out: float = 0.1) -> tuple[ImageSet, Split]:
+def load_lists(
+    path, lists: Mapping[str, Path], size: int, held_out: float = 0.1, learn_from_database: bool = False
+) -> tuple[ImageSet, Split]:
     """Read images by lists, and make the split that the lists say.
 
     An image may stand in `train` and in `database`, as it does in the papers' lists of ImageNet-100, NUS-WIDE and
@@ -25,6 +27,8 @@ def load_lists(path, lists: Mapping[str, Path], size: int, held_out: float = 0.1
             `label`, several labels separated by semicolons.
         size: every image is brought to size × size pixels in colour.
         held_out: the share of the training images for validation.
+        learn_from_database: whether the database images that are not in `train` may be learned from without their
+            labels, as in GPQ (CVPR 2020).
 
     Returns:
         The images, and a split with the searches `test` and `validation`.
@@ -51,13 +55,16 @@ def load_lists(path, lists: Mapping[str, Path], size: int, held_out: float = 0.1
     images = image_set(root.name, f"lists of {root.name}", read_images(files, size), targets, class_names)
     place = {files[number]: position for position, number in enumerate(fixed_order(len(files)).tolist())}
     position = {name: torch.tensor([place[file] for file in members[name]]).sort().values for name in LISTS}
-    return images, _split(images, position, held_out)
+    return images, _split(images, position, held_out, learn_from_database)
 
 
-def _split(images: ImageSet, position: Mapping[str, Tensor], held_out: float) -> Split:
+def _split(images: ImageSet, position: Mapping[str, Tensor], held_out: float, learn_from_database: bool) -> Split:
     train = position["train"]
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
     count = max(1, int(len(train) * held_out))
     validation, kept = train[order[:count]].sort().values, train[order[count:]].sort().values
     searches = {"test": Search(position["query"], position["database"]), "validation": Search(validation, kept)}
-    return finish_split(images, "lists", 0, kept, torch.empty(0, dtype=torch.int64), searches)
+    unlabelled = torch.empty(0, dtype=torch.int64)
+    if learn_from_database:
+        unlabelled = position["database"][~torch.isin(position["database"], train)]
+    return finish_split(images, "lists", 0, kept, unlabelled, searches)

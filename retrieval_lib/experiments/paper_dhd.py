@@ -7,11 +7,10 @@ import torch
 
 from retrieval_lib.backbones import fast_autocast, load_backbone
 from retrieval_lib.data import ImageSet, Split
-from retrieval_lib.evaluation import Relevance
-from retrieval_lib.experiments.values import Value, judge
-from retrieval_lib.methods.base import describe
+from retrieval_lib.experiments.paper import train_and_judge
+from retrieval_lib.experiments.values import Value
 from retrieval_lib.methods.dhd import DHD, DHDSettings
-from retrieval_lib.training import TrainingSettings, save_checkpoint, train
+from retrieval_lib.training import TrainingSettings
 
 NETWORKS = ("alexnet", "resnet50")
 TEACHER_STRENGTH = {"alexnet": 0.2, "resnet50": 0.5}
@@ -62,9 +61,5 @@ def train_paper_dhd(
         evaluate_every=10 * per_epoch, save_every=per_epoch, seed=seed,
     )  # fmt: skip
     initial = "ImageNet weights of torchvision" if pretrained else "random"
-    history = train(method, images, split, training, state_path=weights.with_suffix(".state"), initial=initial)
-    save_checkpoint(weights, method, {"network": network, **asdict(settings)}, history)
-    search = split.searches["test"]
-    query, database = (describe(method, images.images[part]) for part in (search.query, search.database))
-    relevance = Relevance(images.labels[search.query], images.labels[search.database])
-    return judge(method.distances(query, method.encode(database)), relevance, k=k)
+    about = {"network": network, **asdict(settings)}
+    return train_and_judge(method, images, split, training, weights, about, initial=initial, k=k)

@@ -1,9 +1,12 @@
 """A book's folder of its own, images read once, and a small grid that keeps real checkpoints."""
 
+import csv
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from retrieval_lib.data import catalogue, load
@@ -29,6 +32,23 @@ def book(tmp_path, monkeypatch, digits):
     monkeypatch.delenv("RETRIEVAL_DATA", raising=False)
     monkeypatch.setitem(catalogue.EMBEDDED, "mnist", lambda: digits)
     return tmp_path
+
+
+@pytest.fixture
+def lists_of_noise(tmp_path):
+    """A folder of noise and its lists, as arguments of a command: 20 training images, 6 queries, 36 database images.
+
+    Ten of the database images are training images, too; some images have two labels.
+    """
+    noise, labels = np.random.default_rng(0), ("cat", "dog;grass", "grass")
+    told = ["--images", str(tmp_path)]
+    for i in range(52):
+        Image.fromarray(noise.integers(0, 256, (64, 64, 3), np.uint8)).save(tmp_path / f"{i}.png")
+    for name, numbers in {"train": range(20), "query": range(46, 52), "database": range(10, 46)}.items():
+        with (tmp_path / f"{name}.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([("path", "label"), *((f"{i}.png", labels[i % 3]) for i in numbers)])
+        told += [f"--{name}", str(tmp_path / f"{name}.csv")]
+    return told
 
 
 class HashGrid:

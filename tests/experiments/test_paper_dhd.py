@@ -1,30 +1,16 @@
 """The paper's setting of DHD, started on a tiny made-up folder of images with several labels each."""
 
-import csv
-
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from retrieval_lib.__main__ import main
 from retrieval_lib.training.checkpoints import read_tensors
 
-LABELS = ("cat", "dog;grass", "grass")
-
 
 @pytest.fixture
-def arguments(tmp_path):
-    """A folder of noise, its lists, and the command's arguments for two epochs of two steps."""
-    noise = np.random.default_rng(0)
-    names = {"train": range(20), "query": range(20, 26), "database": range(20)}
-    told = ["paper", "dhd", "--images", str(tmp_path), "--weights", str(tmp_path / "dhd.safetensors")]
-    for i in range(26):
-        Image.fromarray(noise.integers(0, 256, (64, 64, 3), np.uint8)).save(tmp_path / f"{i}.png")
-    for name, numbers in names.items():
-        with (tmp_path / f"{name}.csv").open("w", newline="") as file:
-            csv.writer(file).writerows([("path", "label"), *((f"{i}.png", LABELS[i % 3]) for i in numbers)])
-        told += [f"--{name}", str(tmp_path / f"{name}.csv")]
+def arguments(lists_of_noise, tmp_path):
+    """The command's arguments for two epochs of two steps."""
+    told = ["paper", "dhd", *lists_of_noise, "--weights", str(tmp_path / "dhd.safetensors")]
     return [*told, "--random", "--size", "64", "--epochs", "2", "--batch-size", "9", "--bits", "12", "--k", "10"]
 
 

@@ -1,0 +1,67 @@
+"""The paper's setting of GPQ, started on a tiny made-up folder of images with several labels each."""
+
+import pytest
+import torch
+
+from retrieval_lib.__main__ import main
+from retrieval_lib.backbones import load_backbone
+from retrieval_lib.experiments import paper
+from retrieval_lib.training import History, save_checkpoint
+from retrieval_lib.training.checkpoints import read_tensors
+
+
+@pytest.fixture
+def arguments(lists_of_noise, tmp_path):
+    """The command's arguments for two steps."""
+    told = ["paper", "gpq", *lists_of_noise, "--weights", str(tmp_path / "gpq.safetensors")]
+    return [*told, "--steps", "2", "--batch-size", "9", "--bits", "12"]
+
+
+def test_it_trains_steps_keeps_the_weights_and_judges_the_queries(arguments, tmp_path, capsys):
+    assert main(arguments) == 0
+    told = capsys.readouterr().out
+    scores = [float(line.split(": ")[-1]) for line in told.splitlines() if line.startswith("test: mAP,")]
+    assert len(scores) == 4 and all(0 < score <= 1 for score in scores)
+    tensors, about = read_tensors(tmp_path / "gpq.safetensors")
+    assert tensors["codebooks"].shape == (3, 16, 12) and tensors["prototypes"].shape == (3, 3, 12)
+    assert about["settings"]["network"] == "small-vgg" and about["settings"]["entropy"] == 0.1
+    history = about["history"]
+    assert history["steps"][-1] == 2 and history["weights_before"] != history["weights_after"]
+    assert {"N-pair", "classification", "negative entropy"} == set(history["terms"])
+    assert not (tmp_path / "gpq.state").exists()
+
+
+def test_only_database_images_without_a_place_in_the_training_list_are_learned_from_without_labels(
+    arguments, monkeypatch
+):
+    seen = []
+
+    def train(method, images, split, settings, **_):
+        seen.append(split)
+        raise ValueError("seen enough")
+
+    monkeypatch.setattr(paper, "train", train)
+    assert main(arguments) == 1
+    (split,) = seen
+    database = split.searches["test"].database
+    assert len(split.unlabelled) == 26 and torch.isin(split.unlabelled, database).all()
+    labelled = torch.cat([split.train, split.searches["validation"].query])
+    assert len(labelled) == 20 and not torch.isin(split.unlabelled, labelled).any()
+
+
+def test_it_starts_from_the_weights_of_a_network(arguments, tmp_path, monkeypatch, capsys):
+    seen = []
+
+    def train(method, images, split, settings, *, initial, **_):
+        seen.append((method.backbone, initial))
+        raise ValueError("seen enough")
+
+    monkeypatch.setattr(paper, "train", train)
+    start, network = tmp_path / "network.safetensors", load_backbone("small-vgg", seed=7)
+    save_checkpoint(start, network, {}, History([]))
+    main([*arguments, "--start", str(start)])
+    ((backbone, initial),) = seen
+    assert initial == "network of network.safetensors"
+    assert all(torch.equal(a, b) for a, b in zip(backbone.parameters(), network.parameters(), strict=True))
+    assert main([*arguments, "--start", str(tmp_path / "nowhere.safetensors")]) == 1
+    assert "nowhere.safetensors" in capsys.readouterr().err
