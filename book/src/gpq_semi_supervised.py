@@ -329,7 +329,7 @@ notebook.result(
 # is the negative of their entropy. It is a game of two players. The prototypes lower $L_{SEM}$: they raise the entropy,
 # and so move to the middle of the unlabelled images. The network raises $L_{SEM}$: it makes each image sure of a class,
 # and so gathers the images around the prototypes. One step serves both, by a *gradient reversal* between them: on the way
-# forward it changes nothing, on the way back it turns the sign.
+# forward it changes nothing, on the way back it turns the sign [28].
 #
 # The whole loss is $L = L_{NPQ} + 0.1\, L_{SEM} + 0.1\, L_{cls}$. Here it is, from scratch.
 
@@ -896,7 +896,7 @@ retrieval_grid(
 # The view, the weight of the entropy term and the learning rate were chosen on labelled images held out of the training.
 # They search each other, one half the other, since the test database has images whose labels no training saw, too. The
 # second score is the loop's: they search the labelled images that were trained on. These are all the trials, shorter than
-# the live run. *Shifted* is the paper's view; *recoloured* and *cropped* change an image more.
+# the live run. *Shifted* is the paper's view; *cropped* changes an image more.
 # `python -m retrieval_lib record gpq-trials` runs them again.
 
 # %%
@@ -1090,6 +1090,6 @@ notebook.result(
 # - [15] T. Ge, K. He, Q. Ke, J. Sun. Optimized product quantization for approximate nearest neighbor search. CVPR 2013.
 # - [17] A. Krizhevsky. Learning multiple layers of features from tiny images. Technical report, 2009.
 # - [24] K. Jordan, arXiv 2404.00498, 2024: how CIFAR-10 is learned in seconds on a GPU.
-# - [25] Y. Ganin, V. Lempitsky. Unsupervised domain adaptation by backpropagation. ICML 2015: the gradient reversal.
+# - [28] Y. Ganin, V. Lempitsky. Unsupervised domain adaptation by backpropagation. ICML 2015: the gradient reversal.
 #
 # The numbers are those of the page [References](references.md), which has the rest.
