@@ -1,4 +1,4 @@
-"""Search of a database of codes: faiss behind our indexes, against a numpy loop over queries and a torch matmul.
+"""Search of a database of codes: faiss behind our indexes, against loops over queries in numpy, and torch.
 
     python benchmarks/search.py [--database 200000] [--queries 200] [--k 100]
 
@@ -73,38 +73,53 @@ def hamming_searches(query: Tensor, database: Tensor, k: int) -> dict[str, Calla
 
 
 def product_searches(
-    query: Tensor, codes: Tensor, quantizer: ProductQuantizer, k: int
+    query: Tensor, codes: Tensor, quantizer: ProductQuantizer, k: int, metric: str
 ) -> dict[str, Callable[[], Tensor]]:
-    """Ways to search product codes."""
+    """Ways to search product codes; all fill the same tables, or multiply by what the codes stand for."""
     columns = codes.T.contiguous()
     decoded = quantizer.decode(codes)
-    squares = (decoded**2).sum(1)
+    euclidean = metric == "squared Euclidean"
+    squares = (decoded**2).sum(1) if euclidean else torch.zeros(len(decoded))
 
     def index(fast: bool) -> PQIndex:
-        made = PQIndex(quantizer, fast=fast)
+        made = PQIndex(quantizer, metric, fast=fast)
         made.add(codes)
         return made
 
     exact, scan = index(False), index(True) if quantizer.codebooks.shape[1] == 16 else None
 
-    def numpy_loop() -> Tensor:
+    def numpy_loop(sort_all: bool) -> Tensor:
         rows = []
-        for table in quantizer.look_up_tables(query).numpy():
+        for table in quantizer.look_up_tables(query, metric).numpy():
             distances = sum(row[column] for row, column in zip(table, columns.numpy(), strict=True))
-            rows.append(np.sort(np.partition(distances, k - 1)[:k]))
+            rows.append(np.sort(distances)[:k] if sort_all else np.sort(np.partition(distances, k - 1)[:k]))
         return torch.from_numpy(np.stack(rows))
+
+    def gather() -> Tensor:
+        parts = []
+        for part in quantizer.look_up_tables(query, metric).split(4):  # (q, M, K)
+            entries = part.gather(2, columns.expand(len(part), -1, -1))  # (q, M, N)
+            parts.append(entries.sum(1).topk(k, largest=False).values)
+        return torch.cat(parts)
 
     def matmul() -> Tensor:
         parts = []
         for part in query.split(16):
-            distances = torch.addmm(squares, part, decoded.T, alpha=-2).add_((part**2).sum(1, keepdim=True))
+            distances = torch.addmm(squares, part, decoded.T, alpha=-2 if euclidean else -1)
+            if euclidean:
+                distances += (part**2).sum(1, keepdim=True)
             parts.append(distances.topk(k, largest=False).values)
         return torch.cat(parts)
 
     searches = {"ours (faiss)": lambda: exact.search(query, k)[0]}
     if scan:
         searches["ours, fast scan refined"] = lambda: scan.search(query, k)[0]
-    return searches | {"numpy loop": numpy_loop, "torch matmul on decoded": matmul}
+    return searches | {
+        "numpy loop": lambda: numpy_loop(False),
+        "numpy loop, all sorted": lambda: numpy_loop(True),
+        "torch gather": gather,
+        "torch matmul on decoded": matmul,
+    }
 
 
 def main() -> None:
@@ -121,12 +136,16 @@ def main() -> None:
     generator = torch.Generator().manual_seed(0)
     query, database = (torch.rand(n, BITS, generator=generator) < 0.5 for n in (options.queries, options.database))
     compare(f"{BITS} bits, Hamming", hamming_searches(query, database, options.k), options.queries)
-    for books, words in ((16, 16), (8, 256)):
-        quantizer = ProductQuantizer(torch.randn(books, words, 128 // books, generator=generator))
+    for books, words, length, metric in (
+        (16, 16, 8, "squared Euclidean"),
+        (8, 256, 16, "squared Euclidean"),
+        (12, 16, 12, "inner product"),  # GPQ's codes of 48 bits
+    ):
+        quantizer = ProductQuantizer(torch.randn(books, words, length, generator=generator))
         codes = torch.randint(0, words, (options.database, books), generator=generator)
-        floats = torch.randn(options.queries, 128, generator=generator)
-        searches = product_searches(floats, codes, quantizer, options.k)
-        title = f"{quantizer.bits} bits, {books} codebooks of {words} codewords, ADC"
+        floats = torch.randn(options.queries, quantizer.dimension, generator=generator)
+        searches = product_searches(floats, codes, quantizer, options.k, metric)
+        title = f"{quantizer.bits} bits, {books} codebooks of {words} codewords, ADC by {metric}"
         compare(title, searches, options.queries, "ours, fast scan refined")
 
 
