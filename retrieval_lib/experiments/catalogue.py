@@ -2,7 +2,7 @@
 
 from retrieval_lib.experiments.dhd import DHD_BITS, DHD_PLUGINS, DHD_TERMS, DHD_TRIALS
 from retrieval_lib.experiments.dhd_long import DHD_LONG
-from retrieval_lib.experiments.gpq import GPQ_TRIALS
+from retrieval_lib.experiments.gpq import GPQ_BITS, GPQ_LABELS, GPQ_TERMS, GPQ_TRIALS
 from retrieval_lib.experiments.grid import Grid
 from retrieval_lib.experiments.lsh_pixels import LSH_PIXELS
 from retrieval_lib.experiments.sgh import SGH_METHODS, SGH_TRIALS
@@ -11,6 +11,6 @@ from retrieval_lib.experiments.spq import SPQ_TRIALS
 
 _ALL = (
     LSH_PIXELS, SHALLOW_CODES, SHALLOW_LARGE, DHD_TRIALS, DHD_BITS, DHD_TERMS, DHD_PLUGINS, DHD_LONG, SGH_TRIALS, SGH_METHODS,
-    GPQ_TRIALS, SPQ_TRIALS,
+    GPQ_TRIALS, GPQ_LABELS, GPQ_TERMS, GPQ_BITS, SPQ_TRIALS,
 )  # fmt: skip
 GRIDS: dict[str, Grid] = {grid.name: grid for grid in _ALL}

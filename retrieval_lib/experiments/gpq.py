@@ -1,18 +1,20 @@
-"""Generalized product quantization, recorded: how its trainings were tuned."""
+"""Generalized product quantization, recorded: its tuning, the number of labels, its terms, and the length of codes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from retrieval_lib.augmentation import SHIFTED, ViewSettings
 from retrieval_lib.data import ImageSet, Split, protocol_for
-from retrieval_lib.evaluation import Relevance, evaluate
+from retrieval_lib.evaluation import ADC, Relevance, evaluate
 from retrieval_lib.experiments.budgets import Budget, budget_for, whitened_network
 from retrieval_lib.experiments.grid import Cell, Grid, Job
-from retrieval_lib.experiments.values import Value
+from retrieval_lib.experiments.values import Value, judge
 from retrieval_lib.methods.base import Method, describe
 from retrieval_lib.methods.gpq import GPQ, GPQSettings
+from retrieval_lib.quantization import fit_opq, fit_pq
 from retrieval_lib.training import train
 
 # Views by name. `shifted` is the paper's; the other is ours, for few labels seen many times.
@@ -36,6 +38,25 @@ TRIALS: tuple[tuple[str, float, int, float], ...] = (
     ("shifted", 0.03, 500, 5e-3),
 )
 WIDTHS = (32, 64, 128)
+SHORT = Budget(WIDTHS, 500)  # under two minutes: for the grids with many cells
+MEDIUM = Budget(WIDTHS, 1300)  # the page's live run
+
+# What each variant changes: the weights of terms, and how many times the steps. A step without unlabelled images sees
+# half as many images, so that twice the steps make equal views.
+ALONE: dict[str, dict[str, float]] = {
+    "GPQ": {},
+    "labels alone, equal steps": {"entropy": 0.0},
+    "labels alone, equal views": {"entropy": 0.0, "longer": 2},
+}
+TERMS: dict[str, dict[str, float]] = {
+    **ALONE,
+    "without classification": {"classification": 0.0},
+    "entropy x 0.3": {"entropy": 0.03},
+}
+LABELS = (250, 500, 1000, 5000)
+LABELS_QUICK = (70, 100)
+BITS = (12, 24, 32, 48)
+FITTED_ON = 10_000  # descriptors that PQ and OPQ are fitted to
 
 
 def build(images: ImageSet, split: Split, budget: Budget, settings: GPQSettings, seed: int) -> GPQ:
@@ -63,6 +84,40 @@ def among_held_out(method: Method, images: ImageSet, positions: Tensor) -> float
         distances = method.distances(described[query], method.encode(described[database]))
         scores.append(evaluate(distances, relevance, k=None).mean_average_precision)
     return sum(scores) / 2
+
+
+def judge_test(method: GPQ, images: ImageSet, split: Split, refitted: bool = False) -> list[Value]:
+    """mAP over the whole ranking of the test queries; and, if asked for, with codebooks refitted to the descriptors.
+
+    Args:
+        method, images, split: as trained.
+        refitted: whether PQ and OPQ, fitted to descriptors of unlabelled images, search in the same way.
+    """
+    search = split.searches["test"]
+    query, database = (describe(method, images.images[part]) for part in (search.query, search.database))
+    relevance = Relevance(images.labels[search.query], images.labels[search.database])
+    rules = {"k": None, "divisors": ("retrieved",)}
+    values = judge(method.distances(query, method.encode(database)), relevance, **rules)
+    if refitted:
+        books, words = method.codebooks.shape[:2]
+        for name, fit in (("PQ", fit_pq), ("OPQ", fit_opq)):
+            quantizer = fit(database[:FITTED_ON], books, words)
+            distances = ADC(quantizer.look_up_tables(query), quantizer.encode(database))
+            (value,) = judge(distances, relevance, ties=("expected",), **rules)
+            values.append(replace(value, metric=f"mAP by {name} on the same descriptors"))
+    return values
+
+
+def _run(budget: Budget, refitted: bool = False):
+    def run(job: Job) -> Sequence[Value]:
+        changes = dict(job.cell.settings)
+        chosen = budget_for(job.profile, budget)
+        chosen = replace(chosen, steps=chosen.steps * int(changes.pop("longer", 1)))
+        method = build(job.images, job.split, chosen, GPQSettings(bits=job.cell.bits, **changes), job.cell.seed)
+        train(method, job.images, job.split, chosen.training(job.cell.seed), snapshot_count=10)
+        return judge_test(method, job.images, job.split, refitted)
+
+    return run
 
 
 def _run_trial(job: Job) -> Sequence[Value]:
@@ -93,8 +148,42 @@ def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
     ]  # fmt: skip
 
 
+def _labels_cells(profile: str, images: ImageSet) -> list[Cell]:
+    drawn = protocol(profile, images)
+    return [
+        Cell("GPQ", name, drawn, 48, seed, settings=changes, split_settings={"labels": labels})
+        for seed in range(3)
+        for labels in (LABELS_QUICK if profile == "quick" else LABELS)
+        for name, changes in ALONE.items()
+    ]
+
+
+def _terms_cells(profile: str, images: ImageSet) -> list[Cell]:
+    drawn = protocol(profile, images)
+    return [Cell("GPQ", name, drawn, 48, seed, settings=c) for seed in range(3) for name, c in TERMS.items()]
+
+
+def _bits_cells(profile: str, images: ImageSet) -> list[Cell]:
+    return [Cell("GPQ", "GPQ", protocol(profile, images), bits, seed) for seed in range(3) for bits in BITS]
+
+
 GPQ_TRIALS = Grid(
     "gpq-trials",
     "View, weight of the entropy and learning rate of GPQ's trainings, chosen on the validation part",
     "general", _trial_cells, _run_trial, 200, repeatable=False,
+)  # fmt: skip
+GPQ_LABELS = Grid(
+    "gpq-labels",
+    "GPQ and labels alone, by the number of labels: 48 bits, three seeds, equal steps and equal views",
+    "general", _labels_cells, _run(SHORT), 130, repeatable=False,
+)  # fmt: skip
+GPQ_TERMS = Grid(
+    "gpq-terms",
+    "What each term of GPQ buys: 48 bits, three seeds",
+    "general", _terms_cells, _run(SHORT), 130, repeatable=False,
+)  # fmt: skip
+GPQ_BITS = Grid(
+    "gpq-bits",
+    "GPQ with 12, 24, 32 and 48 bits, and PQ and OPQ on the same descriptors: 1,300 steps, three seeds",
+    "general", _bits_cells, _run(MEDIUM, refitted=True), 330, repeatable=False,
 )  # fmt: skip

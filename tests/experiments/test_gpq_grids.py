@@ -30,6 +30,41 @@ class Scored:
     scores = (0.5,)
 
 
+def test_labels_and_variants(digits):
+    cells = GRIDS["gpq-labels"].cells("quick", digits)
+    assert len(cells) == 3 * 2 * 3
+    for cell in cells:
+        split = cell.split(digits)
+        held_out = len(split.searches["validation"].query) if "validation" in split.searches else 0
+        assert len(split.train) + held_out == cell.split_settings["labels"]
+    bits = {(cell.bits, cell.seed) for cell in GRIDS["gpq-bits"].cells("quick", digits)}
+    assert bits == {(b, s) for b in (12, 24, 32, 48) for s in range(3)}
+
+
+@pytest.mark.parametrize("name", ["gpq-labels", "gpq-terms"])
+def test_labels_alone_see_as_many_steps_or_as_many_images(digits, monkeypatch, name):
+    ran = {}
+
+    def train(method, images, split, settings, **_):
+        views = len(method.views) + len(method.unlabelled_views)
+        ran[cell.variant] = (settings.steps, settings.steps * settings.batch_size * views)
+
+    monkeypatch.setattr(gpq, "train", train)
+    monkeypatch.setattr(gpq, "judge_test", lambda *_: [])
+    for cell in GRIDS[name].cells("quick", digits)[:5]:
+        GRIDS[name].run(Job(cell, digits, cell.split(digits), "quick"))
+    assert ran["labels alone, equal steps"][0] == ran["GPQ"][0]
+    assert ran["labels alone, equal views"][1] == ran["GPQ"][1]
+
+
+@pytest.mark.parametrize(("name", "values"), [("gpq-labels", 2), ("gpq-bits", 4)])
+def test_a_tiny_cell_is_trained_and_judged_on_the_test_queries(digits, name, values):
+    cell = GRIDS[name].cells("quick", digits)[0]
+    found = GRIDS[name].run(Job(cell, digits, cell.split(digits), "quick"))
+    assert len(found) == len({value.name for value in found}) == values
+    assert all(value.search == "test" and value.k is None and 0.1 < value.value <= 1 for value in found)
+
+
 def test_a_tiny_trial_is_trained(digits):
     cell = GRIDS["gpq-trials"].cells("quick", digits)[0]
     values = GRIDS["gpq-trials"].run(Job(cell, digits, cell.split(digits), "quick"))
