@@ -200,12 +200,7 @@ def mixed_codebooks(z, p, alpha):
 # is a small network and a short code, and the whole training takes seconds. Unlabelled images are recorded as it goes.
 
 # %%
-from retrieval_lib.backbones import (
-    STATISTICS,
-    channel_statistics,
-    fast_autocast,
-    load_backbone,
-)
+from retrieval_lib.experiments.budgets import whitened_network
 from retrieval_lib.methods.gpq import GPQ, GPQSettings
 from retrieval_lib.training import TrainingSettings, snapshot, train
 
@@ -216,17 +211,8 @@ small_widths = (8, 16, 32)
 
 def new_method(settings, widths, seed=0):
     """GPQ on a small fast network whose first layer is whitened."""
-    backbone = load_backbone(
-        "fast-convnet",
-        channels=images.images.shape[1],
-        seed=seed,
-        widths=widths,
-        statistics=STATISTICS.get(images.name)
-        or channel_statistics(images.images[split.train]),
-        autocast=fast_autocast(device),
-    )
-    backbone.whiten(images.images[split.train])
-    return GPQ(backbone, len(images.class_names), settings, seed).to(device)
+    network = whitened_network(images, split.train, widths, seed, device)
+    return GPQ(network, len(images.class_names), settings, seed).to(device)
 
 
 generator = torch.Generator().manual_seed(0)

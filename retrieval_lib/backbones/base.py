@@ -26,6 +26,14 @@ def fast_autocast(device: str | torch.device = "cpu") -> torch.dtype | None:
     return torch.bfloat16 if native is not None and native() else None
 
 
+def draw_convolutions(module: nn.Module, seed: int) -> None:
+    """Draw the weights of all convolutions anew, from a seed of their own: He's normal initialisation (ICCV 2015)."""
+    generator = torch.Generator().manual_seed(seed)
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+
+
 class Backbone(nn.Module):
     """A convolutional network that turns images into descriptors.
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from retrieval_lib.backbones.base import Backbone
+from retrieval_lib.backbones.base import Backbone, draw_convolutions
 from retrieval_lib.backbones.normalisation import Statistics
 
 
@@ -67,10 +67,7 @@ class ResNet(Backbone):
                     stages.append(ResidualBlock(inputs, width, stride=2 if stage > 0 and block == 0 else 1))
                     inputs = width
             self.stages = nn.Sequential(*stages)
-        generator = torch.Generator().manual_seed(seed)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+        draw_convolutions(self, seed)
         self.to(memory_format=torch.channels_last)
 
     def layers(self, images: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from retrieval_lib.backbones.base import Backbone
+from retrieval_lib.backbones.base import Backbone, draw_convolutions
 from retrieval_lib.backbones.normalisation import Statistics
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3))  # channels and convolutions of each
@@ -46,10 +46,7 @@ class SmallVGG(Backbone):
         with torch.random.fork_rng(devices=[]):  # torch's own initialisation draws numbers, replaced below
             self.blocks = nn.ModuleList(vgg_block(i, o, count) for i, (o, count) in zip(inputs, BLOCKS, strict=True))
         self.pool = nn.MaxPool2d(2)
-        generator = torch.Generator().manual_seed(seed)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+        draw_convolutions(self, seed)
         self.to(memory_format=torch.channels_last)
 
     def layers(self, images: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ def budget_for(profile: str, wanted: Budget) -> Budget:
 
 
 def whitened_network(
-    images: ImageSet, train: Tensor, widths: tuple[int, int, int], seed: int, **settings: int
+    images: ImageSet, train: Tensor, widths: tuple[int, int, int], seed: int, device: str = "cpu", **settings: int
 ) -> FastConvNet:
     """A new fast network for these images, its first layer whitened with training images.
 
@@ -52,10 +52,11 @@ def whitened_network(
         train: (n,) positions of the training images.
         widths: channels of the network's three groups.
         seed: of the initial weights.
+        device: where the network will run; it decides the precision. The network itself is made on the CPU.
         settings: others of the network.
     """
     backbone = load_backbone(
-        "fast-convnet", channels=images.images.shape[1], seed=seed, autocast=fast_autocast(), widths=widths,
+        "fast-convnet", channels=images.images.shape[1], seed=seed, autocast=fast_autocast(device), widths=widths,
         statistics=STATISTICS.get(images.name) or channel_statistics(images.images[train]), **settings,
     )  # fmt: skip
     backbone.whiten(images.images[train[:WHITENED_ON]])
