@@ -1,145 +1,44 @@
 """Hashing of faces, recorded: SGH and what it is compared with, on people seen in training and on people never seen."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from retrieval_lib.augmentation import FACES
-from retrieval_lib.backbones import Backbone
 from retrieval_lib.data import ImageSet, Split, protocol_for
-from retrieval_lib.evaluation import Relevance
-from retrieval_lib.experiments.budgets import Budget, budget_for, whitened_network
+from retrieval_lib.experiments.budgets import Budget, budget_for
+from retrieval_lib.experiments.face_methods import CONTESTANTS, SIDE, build, chosen_settings, judge_faces, words
 from retrieval_lib.experiments.grid import Cell, Grid, Job
-from retrieval_lib.experiments.values import Value, judge
-from retrieval_lib.methods.base import Method, describe
-from retrieval_lib.methods.block_hashing import BlockHashing, BlockHashingSettings
-from retrieval_lib.methods.dhd import DHD, DHDSettings
-from retrieval_lib.methods.sgh import SGH, SGHSettings
+from retrieval_lib.experiments.long_run import LongRun, long_grid
+from retrieval_lib.experiments.values import Value
+from retrieval_lib.methods.base import Method
 from retrieval_lib.training import train
 
-SIDE = 32  # pixels: the faces that the networks see, as small as those of DCBH (ACCV 2018)
-CELLS = 3  # rows and columns of the grid that a descriptor keeps: faces are aligned
 TRIED = Budget((32, 64, 128), 300)
-COMPARED = Budget((32, 64, 128), 400)
+COMPARED = Budget((32, 64, 128), 800)
+LONG = Budget((64, 128, 256), 2400)  # 100 epochs
+BITS = (12, 24, 36, 48, 64)
 
-
-def _sgh(backbone: Backbone, classes: int, bits: int, seed: int, changes: Mapping) -> Method:
-    return SGH(backbone, classes, SGHSettings(bits=bits, **{"images_per_class": 0, **changes}), seed)
-
-
-def _classification(backbone: Backbone, classes: int, bits: int, seed: int, changes: Mapping) -> Method:
-    settings = SGHSettings(bits=bits, **{"images_per_class": 0, **changes}).classification_only()
-    return SGH(backbone, classes, settings, seed)
-
-
-def _dhd(backbone: Backbone, classes: int, bits: int, seed: int, changes: Mapping) -> Method:
-    return DHD(backbone, classes, DHDSettings(bits=bits, strong=FACES, **changes), seed)
-
-
-def _blocks(backbone: Backbone, classes: int, bits: int, seed: int, changes: Mapping) -> Method:
-    return BlockHashing(backbone, classes, BlockHashingSettings(bits=bits, view_count=2, **changes), seed)
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """A method as it is compared: all see two views of each image, in batches of the same size.
-
-    Attributes:
-        make: a new method, of a backbone, the number of people, bits, a seed and changed settings.
-        trials: what was tried on the validation part, the defaults first: changed settings, `learning_rate` among them.
-        chosen: the one of the trials with the best validation score (grid `sgh-trials`).
-    """
-
-    make: Callable[[Backbone, int, int, int, Mapping], Method]
-    trials: tuple[dict, ...]
-    chosen: int
-
-
-CONTESTANTS: dict[str, Contestant] = {
-    "SGH": Contestant(
-        _sgh,
-        (
-            {},
-            {"learning_rate": 1e-2},
-            {"temperature": 0.1},
-            {"self_similarity": 0.5, "pairwise": 0.5},
-            {"self_similarity": 0.5, "pairwise": 0.5, "pair_temperature": 0.1},
-            {"images_per_class": 2},
-        ),
-        0,
-    ),
-    "classification only": Contestant(
-        _classification,
-        (
-            {},
-            {"learning_rate": 1e-2},
-            {"temperature": 0.1},
-            {"learning_rate": 2.5e-3},
-            {"quantization": 0.0},
-            {"images_per_class": 2},
-        ),
-        0,
-    ),
-    "DHD": Contestant(
-        _dhd,
-        (
-            {},
-            {"learning_rate": 1e-2},
-            {"temperature": 0.1},
-            {"distillation": 0.5},
-            {"supervise": "both"},
-            {"teacher_strength": 1.0},
-        ),
-        0,
-    ),
-    "block hashing": Contestant(
-        _blocks,
-        (
-            {},
-            {"learning_rate": 1e-2},
-            {"learning_rate": 2.5e-3},
-            {"descriptor_classification": 0.0},
-            {"centre": 0.0},
-            {"centre": 1e-3},
-        ),
-        0,
-    ),
+# Each variant by name: what it changes in the settings that the trials chose.
+TERMS: dict[str, dict] = {
+    "SGH": {},
+    "without self-similarity": {"self_similarity": 0.0},
+    "without pairwise similarity": {"pairwise": 0.0},
+    "without both": {"self_similarity": 0.0, "pairwise": 0.0},
+    "without quantization": {"quantization": 0.0},
+    "without identity": {"identity": 0.0, "self_similarity": 1.0, "pairwise": 1.0},
 }
-
-
-def build(name: str, images: ImageSet, split: Split, budget: Budget, bits: int, seed: int, changes: Mapping) -> Method:
-    """A new contestant on the fast network, for images of `SIDE` pixels.
-
-    Args:
-        name: one of `CONTESTANTS`.
-        images: brought to `SIDE` pixels.
-        split: its training images give the first layer.
-        budget: the network's widths.
-        bits: length of a code.
-        seed: of the initial weights.
-        changes: of the method's settings.
-    """
-    backbone = whitened_network(images, split.train, budget.widths, seed, cells=CELLS)
-    return CONTESTANTS[name].make(backbone, len(images.class_names), bits, seed, changes)
-
-
-def judge_faces(method: Method, images: ImageSet, split: Split, searches: Sequence[str]) -> list[Value]:
-    """mAP over the whole ranking in each of the named searches, tie-aware."""
-    values = []
-    for name in searches:
-        search = split.searches[name]
-        query, database = (describe(method, images.images[part]) for part in (search.query, search.database))
-        relevance = Relevance(images.labels[search.query], images.labels[search.database])
-        distances = method.distances(query, method.encode(database))
-        values += judge(distances, relevance, search=name, k=None, divisors=("retrieved",), ties=("expected",))
-    return values
+# A step sees 256 views in all, whatever the number of views of an image.
+VIEWS: dict[str, dict] = {
+    "1 view, classification only": {"view_count": 1, "batch_size": 256, "self_similarity": 0.0, "pairwise": 0.0},
+    "2 views": {"view_count": 2, "batch_size": 128},
+    "4 views": {"view_count": 4, "batch_size": 64},
+}
 
 
 def _run(budget: Budget, searches: Sequence[str]) -> Callable[[Job], Sequence[Value]]:
     def run(job: Job) -> Sequence[Value]:
         changes = dict(job.cell.settings)
-        rate = changes.pop("learning_rate", budget.learning_rate)
-        steps = changes.pop("steps", budget.steps)
-        chosen = budget_for(job.profile, replace(budget, learning_rate=rate, steps=steps))
+        told = {name: changes.pop(name) for name in ("learning_rate", "batch_size") if name in changes}
+        chosen = budget_for(job.profile, replace(budget, **told))
         small = job.images.resized(SIDE)
         name = job.cell.method
         method = build(name, small, job.split, chosen, job.cell.bits, job.cell.seed, changes)
@@ -147,17 +46,6 @@ def _run(budget: Budget, searches: Sequence[str]) -> Callable[[Job], Sequence[Va
         return judge_faces(method, small, job.split, searches)
 
     return run
-
-
-def chosen_settings(name: str) -> dict:
-    """The settings of a contestant that its trials chose."""
-    contestant = CONTESTANTS[name]
-    return contestant.trials[contestant.chosen]
-
-
-def words(changes: Mapping) -> str:
-    """Changed settings in words."""
-    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in changes.items()) or "the defaults"
 
 
 def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
@@ -178,6 +66,46 @@ def _method_cells(profile: str, images: ImageSet) -> list[Cell]:
     ]
 
 
+def _variant_cells(variants: Mapping[str, Mapping]) -> Callable[[str, ImageSet], list[Cell]]:
+    def cells(profile: str, images: ImageSet) -> list[Cell]:
+        drawn = protocol_for(images, "faces", profile)
+        return [
+            Cell("SGH", name, drawn, 64, seed, settings={**chosen_settings("SGH"), **changes})
+            for seed in range(5)
+            for name, changes in variants.items()
+        ]
+
+    return cells
+
+
+def _bits_cells(profile: str, images: ImageSet) -> list[Cell]:
+    drawn = protocol_for(images, "faces", profile)
+    return [
+        Cell("SGH", "SGH", drawn, bits, seed, settings=chosen_settings("SGH")) for seed in range(5) for bits in BITS
+    ]
+
+
+def _unseen_cells(profile: str, images: ImageSet) -> list[Cell]:
+    drawn = protocol_for(images, "unseen faces", profile)
+    return [
+        Cell(name, words(chosen_settings(name)), drawn, 64, seed, settings=chosen_settings(name))
+        for seed in range(5)
+        for name in CONTESTANTS
+    ]
+
+
+def _long_cell(profile: str, images: ImageSet) -> Cell:
+    return Cell("SGH", "long run", protocol_for(images, "faces", profile), 64)
+
+
+def _build_long(job: Job, budget: Budget) -> Method:
+    return build("SGH", job.images, job.split, budget, job.cell.bits, job.cell.seed, chosen_settings("SGH"))
+
+
+def _judge_test(method: Method, images: ImageSet, split: Split) -> list[Value]:
+    return judge_faces(method, images, split, ("test",))
+
+
 SGH_TRIALS = Grid(
     "sgh-trials",
     "Settings of SGH and of what it is compared with, six trials each, chosen on the validation part",
@@ -186,5 +114,30 @@ SGH_TRIALS = Grid(
 SGH_METHODS = Grid(
     "sgh-methods",
     "SGH, classification only, DHD and block hashing: 64 bits, five seeds, equal steps and views",
-    "faces", _method_cells, _run(COMPARED, ("test", "validation")), 80, repeatable=False,
+    "faces", _method_cells, _run(COMPARED, ("test", "validation")), 150, repeatable=False,
+)  # fmt: skip
+SGH_TERMS = Grid(
+    "sgh-terms",
+    "What each term of SGH buys: 64 bits, five seeds, equal steps and views",
+    "faces", _variant_cells(TERMS), _run(COMPARED, ("test", "validation")), 150, repeatable=False,
+)  # fmt: skip
+SGH_VIEWS = Grid(
+    "sgh-views",
+    "One, two and four views of each image, 256 views a step in all: 64 bits, five seeds",
+    "faces", _variant_cells(VIEWS), _run(COMPARED, ("test", "validation")), 150, repeatable=False,
+)  # fmt: skip
+SGH_BITS = Grid(
+    "sgh-bits",
+    "SGH with 12 to 64 bits, five seeds",
+    "faces", _bits_cells, _run(COMPARED, ("test", "validation")), 150, repeatable=False,
+)  # fmt: skip
+SGH_UNSEEN = Grid(
+    "sgh-unseen",
+    "The same four methods on people never seen: 64 bits, five seeds, equal steps and views",
+    "faces", _unseen_cells, _run(COMPARED, ("unseen", "test", "validation")), 150, repeatable=False,
+)  # fmt: skip
+SGH_LONG = long_grid(
+    "sgh-long",
+    "SGH with 64 bits, trained for 100 epochs; its weights are kept",
+    "faces", _long_cell, LongRun(LONG, _build_long, _judge_test, SIDE), 1500,
 )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from retrieval_lib.augmentation import DHD_STRONG, RandomView, settings_for
-from retrieval_lib.experiments import Job, dhd, dhd_long
+from retrieval_lib.experiments import Job, dhd, long_run
 from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.experiments.dhd import TERMS
 from retrieval_lib.methods.dhd import DHDSettings
@@ -114,10 +114,10 @@ def test_the_long_run_is_judged_from_its_file_and_goes_on_after_a_stop(digits, b
 
         return train(*arguments, callback=stop, **settings)
 
-    monkeypatch.setattr(dhd_long, "train", stopped)
+    monkeypatch.setattr(long_run, "train", stopped)
     with pytest.raises(KeyboardInterrupt):
         grid.run(job)
     assert list((book / "cache").glob("*.state")) and not job.weights.exists()
-    monkeypatch.setattr(dhd_long, "train", train)
+    monkeypatch.setattr(long_run, "train", train)
     assert grid.run(job) == whole
     assert not list((book / "cache").glob("*.state"))

@@ -7,8 +7,9 @@ import pytest
 
 from retrieval_lib.data import load
 from retrieval_lib.experiments import Job, sgh
+from retrieval_lib.experiments.budgets import budget_for
 from retrieval_lib.experiments.catalogue import GRIDS
-from retrieval_lib.experiments.sgh import CONTESTANTS
+from retrieval_lib.experiments.face_methods import CONTESTANTS, SIDE, build
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +28,12 @@ def test_all_contestants_have_as_many_trials_and_the_defaults_are_one_of_them():
 
 def test_every_trial_is_another_method_or_another_rate(faces):
     split = cells("sgh-trials", faces)[0].split(faces)
-    small = faces.resized(sgh.SIDE)
+    small = faces.resized(SIDE)
     seen = set()
     for name, contestant in CONTESTANTS.items():
         for trial in contestant.trials:
             changes = {key: value for key, value in trial.items() if key != "learning_rate"}
-            made = sgh.build(name, small, split, sgh.budget_for("quick", sgh.TRIED), 16, 0, changes)
+            made = build(name, small, split, budget_for("quick", sgh.TRIED), 16, 0, changes)
             seen.add((name, str(asdict(made.settings)), trial.get("learning_rate", sgh.TRIED.learning_rate)))
             assert len(made.views) == 2
     assert len(seen) == 6 * len(CONTESTANTS)
@@ -40,9 +41,9 @@ def test_every_trial_is_another_method_or_another_rate(faces):
 
 def test_classification_only_keeps_everything_but_the_similarities(faces):
     split = cells("sgh-methods", faces)[0].split(faces)
-    small = faces.resized(sgh.SIDE)
+    small = faces.resized(SIDE)
     ours, plain = (
-        asdict(sgh.build(name, small, split, sgh.budget_for("quick", sgh.TRIED), 16, 0, {}).settings)
+        asdict(build(name, small, split, budget_for("quick", sgh.TRIED), 16, 0, {}).settings)
         for name in ("SGH", "classification only")
     )
     assert {key for key in ours if ours[key] != plain[key]} == {"self_similarity", "pairwise"}
@@ -61,3 +62,35 @@ def test_a_tiny_cell_of_each_contestant_is_trained_and_judged(faces, number):
     assert [value.search for value in values] == ["test", "validation"] and {value.k for value in values} == {None}
     assert all(0 < value.value <= 1 and math.isfinite(value.value) for value in values)
     assert cell.method == list(CONTESTANTS)[number]
+
+
+@pytest.mark.parametrize("name", ["sgh-terms", "sgh-views", "sgh-bits", "sgh-unseen"])
+def test_cells_have_five_seeds_and_differ(faces, name):
+    made = cells(name, faces)
+    assert {cell.seed for cell in made} == set(range(5))
+    told = {str((cell.method, cell.bits, sorted(cell.settings.items()), cell.seed)) for cell in made}
+    assert len(told) == len(made)
+
+
+def test_a_step_sees_as_many_views_whatever_their_number_of_an_image():
+    seen = {v["view_count"] * v["batch_size"] for v in sgh.VIEWS.values()}
+    assert seen == {2 * sgh.COMPARED.batch_size}
+
+
+def test_people_never_seen_are_judged(faces):
+    cell = cells("sgh-unseen", faces)[0]
+    split = cell.split(faces)
+    values = GRIDS["sgh-unseen"].run(Job(cell, faces, split, "quick"))
+    assert [value.search for value in values] == ["unseen", "test", "validation"]
+    trained = set(faces.labels[split.train].tolist())
+    assert not trained & set(faces.labels[split.searches["unseen"].query].tolist())
+
+
+def test_the_long_run_is_judged_from_its_file(faces, tmp_path, monkeypatch):
+    monkeypatch.setenv("RETRIEVAL_CACHE", str(tmp_path))
+    grid = GRIDS["sgh-long"]
+    cell = grid.cells("quick", faces)[0]
+    job = Job(cell, faces, cell.split(faces), "quick", weights=tmp_path / cell.checkpoint)
+    whole = grid.run(job)
+    assert [value.search for value in whole] == ["test", "validation"]
+    assert whole == grid.evaluate_checkpoint(job, job.weights)

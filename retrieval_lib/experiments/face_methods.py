@@ -1,0 +1,141 @@
+"""The methods that hash faces, as they are compared: alike in network, batches and views, each with its own trials."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from retrieval_lib.augmentation import FACES
+from retrieval_lib.backbones import Backbone
+from retrieval_lib.data import ImageSet, Split
+from retrieval_lib.evaluation import Relevance
+from retrieval_lib.experiments.budgets import Budget, whitened_network
+from retrieval_lib.experiments.values import Value, judge
+from retrieval_lib.methods.base import Method, describe
+from retrieval_lib.methods.block_hashing import BlockHashing, BlockHashingSettings
+from retrieval_lib.methods.dhd import DHD, DHDSettings
+from retrieval_lib.methods.sgh import SGH, SGHSettings
+
+SIDE = 32  # pixels: the faces that the networks see, as small as those of DCBH (ACCV 2018)
+CELLS = 3  # rows and columns of the grid that a descriptor keeps: faces are aligned
+
+
+def _sgh(backbone: Backbone, classes: int, bits: int, seed: int, changes: Mapping) -> Method:
+    return SGH(backbone, classes, SGHSettings(bits=bits, **{"images_per_class": 0, **changes}), seed)
+
+
+def _classification(backbone: Backbone, classes: int, bits: int, seed: int, changes: Mapping) -> Method:
+    settings = SGHSettings(bits=bits, **{"images_per_class": 0, **changes}).classification_only()
+    return SGH(backbone, classes, settings, seed)
+
+
+def _dhd(backbone: Backbone, classes: int, bits: int, seed: int, changes: Mapping) -> Method:
+    return DHD(backbone, classes, DHDSettings(bits=bits, strong=FACES, **changes), seed)
+
+
+def _blocks(backbone: Backbone, classes: int, bits: int, seed: int, changes: Mapping) -> Method:
+    return BlockHashing(backbone, classes, BlockHashingSettings(bits=bits, view_count=2, **changes), seed)
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A method as it is compared: all see two views of each image, in batches of the same size.
+
+    Attributes:
+        make: a new method, of a backbone, the number of people, bits, a seed and changed settings.
+        trials: what was tried on the validation part, the defaults first: changed settings, `learning_rate` among them.
+        chosen: the one of the trials with the best validation score (grid `sgh-trials`).
+    """
+
+    make: Callable[[Backbone, int, int, int, Mapping], Method]
+    trials: tuple[dict, ...]
+    chosen: int
+
+
+CONTESTANTS: dict[str, Contestant] = {
+    "SGH": Contestant(
+        _sgh,
+        (
+            {},
+            {"learning_rate": 1e-2},
+            {"temperature": 0.1},
+            {"self_similarity": 0.5, "pairwise": 0.5},
+            {"self_similarity": 0.5, "pairwise": 0.5, "pair_temperature": 0.1},
+            {"images_per_class": 2},
+        ),
+        0,
+    ),
+    "classification only": Contestant(
+        _classification,
+        (
+            {},
+            {"learning_rate": 1e-2},
+            {"temperature": 0.1},
+            {"learning_rate": 2.5e-3},
+            {"quantization": 0.0},
+            {"images_per_class": 2},
+        ),
+        0,
+    ),
+    "DHD": Contestant(
+        _dhd,
+        (
+            {},
+            {"learning_rate": 1e-2},
+            {"temperature": 0.1},
+            {"distillation": 0.5},
+            {"supervise": "both"},
+            {"teacher_strength": 1.0},
+        ),
+        0,
+    ),
+    "block hashing": Contestant(
+        _blocks,
+        (
+            {},
+            {"learning_rate": 1e-2},
+            {"learning_rate": 2.5e-3},
+            {"descriptor_classification": 0.0},
+            {"centre": 0.0},
+            {"centre": 1e-3},
+        ),
+        0,
+    ),
+}
+
+
+def build(name: str, images: ImageSet, split: Split, budget: Budget, bits: int, seed: int, changes: Mapping) -> Method:
+    """A new contestant on the fast network, for images of `SIDE` pixels.
+
+    Args:
+        name: one of `CONTESTANTS`.
+        images: brought to `SIDE` pixels.
+        split: its training images give the first layer.
+        budget: the network's widths.
+        bits: length of a code.
+        seed: of the initial weights.
+        changes: of the method's settings.
+    """
+    backbone = whitened_network(images, split.train, budget.widths, seed, cells=CELLS)
+    return CONTESTANTS[name].make(backbone, len(images.class_names), bits, seed, changes)
+
+
+def judge_faces(method: Method, images: ImageSet, split: Split, searches: Sequence[str]) -> list[Value]:
+    """mAP over the whole ranking in each of the named searches, tie-aware."""
+    values = []
+    for name in searches:
+        search = split.searches[name]
+        query, database = (describe(method, images.images[part]) for part in (search.query, search.database))
+        relevance = Relevance(images.labels[search.query], images.labels[search.database])
+        distances = method.distances(query, method.encode(database))
+        values += judge(distances, relevance, search=name, k=None, divisors=("retrieved",), ties=("expected",))
+    return values
+
+
+def chosen_settings(name: str) -> dict:
+    """The settings of a contestant that its trials chose."""
+    contestant = CONTESTANTS[name]
+    return contestant.trials[contestant.chosen]
+
+
+def words(changes: Mapping) -> str:
+    """Changed settings in words."""
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in changes.items()) or "the defaults"

@@ -1,0 +1,82 @@
+"""A long training, kept as a checkpoint of a few megabytes and judged from that file; stopped, it goes on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from retrieval_lib.data import ImageSet, Split, cache_folder
+from retrieval_lib.experiments.budgets import Budget, budget_for
+from retrieval_lib.experiments.grid import Cell, Grid, Job
+from retrieval_lib.experiments.values import Value
+from retrieval_lib.methods.base import Method
+from retrieval_lib.training import load_checkpoint, save_checkpoint, train
+
+SHOWN = 200  # images that the history's snapshots follow: few, so that the file stays small
+
+
+@dataclass(frozen=True)
+class LongRun:
+    """What is trained, for how long, and how it is judged.
+
+    Attributes:
+        budget: of the training.
+        build: a new method for a job's images and this budget.
+        judge: what the kept weights find.
+        side: pixels that the images are brought to; None leaves them as they are.
+        evaluations: how often the validation score is taken and a snapshot made.
+    """
+
+    budget: Budget
+    build: Callable[[Job, Budget], Method]
+    judge: Callable[[Method, ImageSet, Split], Sequence[Value]]
+    side: int | None = None
+    evaluations: int = 40
+
+    def run(self, job: Job) -> Sequence[Value]:
+        """Train, keep the weights in half precision, and judge what the file holds.
+
+        The state of an unfinished run lies in the cache: stopped, the same command goes on from there.
+        """
+        job, method, budget = self._new(job)
+        every = max(1, budget.steps // self.evaluations)
+        settings = replace(budget.training(job.cell.seed), evaluate_every=every, save_every=100)
+        state = cache_folder() / f"{job.cell.key(job.split.hash, job.profile)}.state"
+        history = train(method, job.images, job.split, settings, state_path=state, snapshot_count=SHOWN)
+        about = {**asdict(method.settings), "widths": budget.widths}
+        save_checkpoint(job.weights, method, about, history, dtype=torch.float16)
+        return self._judged(job, method, job.weights)
+
+    def evaluate(self, job: Job, path: Path) -> Sequence[Value]:
+        """Judge the weights in a file."""
+        job, method, _ = self._new(job)
+        return self._judged(job, method, path)
+
+    def _judged(self, job: Job, method: Method, path: Path) -> Sequence[Value]:
+        scores = load_checkpoint(path, method)["history"]["scores"]
+        kept = Value(scores[-1], "mAP", "validation", 1000, "retrieved", "expected")
+        return [*self.judge(method, job.images, job.split), kept]
+
+    def _new(self, job: Job) -> tuple[Job, Method, Budget]:
+        budget = budget_for(job.profile, self.budget)
+        if self.side is not None:
+            job = replace(job, images=job.images.resized(self.side))
+        return job, self.build(job, budget), budget
+
+
+def long_grid(
+    name: str, title: str, kind: str, cell: Callable[[str, ImageSet], Cell], long: LongRun, seconds: float
+) -> Grid:
+    """The grid of one long run.
+
+    Args:
+        name, title, kind, seconds: as `Grid` has them.
+        cell: the cell without its checkpoint, of the profile and the images.
+        long: what is done.
+    """
+
+    def cells(profile: str, images: ImageSet) -> list[Cell]:
+        return [replace(cell(profile, images), checkpoint=f"{name}-{images.name}-{profile}.safetensors")]
+
+    return Grid(name, title, kind, cells, long.run, seconds, repeatable=False, evaluate_checkpoint=long.evaluate)
