@@ -8,7 +8,7 @@ from pathlib import Path
 
 from retrieval_lib.data import describe_downloads, load_lists, prepare
 from retrieval_lib.data.lists import LISTS
-from retrieval_lib.experiments import list_grids, paper_dhd, paper_gpq, record_grid, verify
+from retrieval_lib.experiments import list_grids, paper_dhd, paper_gpq, paper_spq, record_grid, verify
 from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.experiments.values import Value
 
@@ -85,6 +85,13 @@ def _parser() -> argparse.ArgumentParser:
     _paper_arguments(gpq, paper_gpq.SIZE, bits=48, steps=3000, batch_size=500, k=None)
     gpq.add_argument("--start", type=Path, metavar="FILE", help="a checkpoint of the network (default: random weights)")
     gpq.set_defaults(run=_paper_gpq)
+    spq = methods.add_parser(
+        "spq",
+        help="self-supervised product quantization: ResNet-18 for small images, no labels",
+        description="The labels in the lists are only used to judge.",
+    )
+    _paper_arguments(spq, paper_spq.SIZE, bits=32, epochs=2000, batch_size=256, k=1000)
+    spq.set_defaults(run=_paper_spq)
     return parser
 
 
@@ -155,6 +162,15 @@ def _paper_gpq(told: argparse.Namespace) -> int:
     values = paper_gpq.train_paper_gpq(
         images, split, told.weights, bits=told.bits, steps=told.steps, batch_size=told.batch_size, k=told.k,
         seed=told.seed, start=told.start,
+    )  # fmt: skip
+    return _tell(values, told.weights)
+
+
+def _paper_spq(told: argparse.Namespace) -> int:
+    images, split = load_lists(told.images, _lists(told), told.size)
+    values = paper_spq.train_paper_spq(
+        images, split, told.weights, bits=told.bits, epochs=told.epochs, batch_size=told.batch_size, k=told.k,
+        seed=told.seed,
     )  # fmt: skip
     return _tell(values, told.weights)
 

@@ -9,15 +9,16 @@ from retrieval_lib.augmentation import SIMCLR, ViewSettings
 from retrieval_lib.backbones import Backbone
 from retrieval_lib.methods.base import Batch
 from retrieval_lib.methods.product_codes import ProductCodeMethod, books_of, xavier_parts
-from retrieval_lib.methods.spq_losses import cross_quantized_contrastive_loss
-from retrieval_lib.quantization import ProductQuantizer, mixture, soft_assignment
+from retrieval_lib.methods.spq_losses import contrastive_loss, cross_quantized_contrastive_loss, uneven_use_loss
+from retrieval_lib.quantization import ProductQuantizer, mixture, soft_assignment, straight_through
 
 SEARCHES = ("squared Euclidean", "Euclidean")
+ASSIGNMENTS = ("soft", "hard", "none")
 
 
 @dataclass(frozen=True)
 class SPQSettings:
-    """What the paper lets one choose.
+    """What the paper lets one choose; and variants that it does not have, off by default.
 
     Attributes:
         bits: length of a code.
@@ -28,6 +29,10 @@ class SPQSettings:
         hidden: units between the backbone and the descriptor.
         view: both views are drawn from it.
         search: the ADC of a search: `squared Euclidean`, or `Euclidean` as in the published code.
+        assignment: `soft`, as published; `hard`, the nearest codeword, with the gradient of the soft choice; or `none`,
+            plain contrast of descriptors: the codebooks do not learn and are to be fitted afterwards.
+        own_view: whether a descriptor is also contrasted with what its own view was quantized to.
+        balance: weight of a term that asks for an even use of the codewords; 0: none, as published.
     """
 
     bits: int = 32
@@ -38,6 +43,9 @@ class SPQSettings:
     hidden: int = 512
     view: ViewSettings = SIMCLR
     search: str = "squared Euclidean"
+    assignment: str = "soft"
+    own_view: bool = False
+    balance: float = 0.0
 
     def __post_init__(self):
         books_of(self.bits, self.codewords)
@@ -49,6 +57,12 @@ class SPQSettings:
                 raise ValueError(f"{name}={getattr(self, name)}: give a positive number.")
         if self.search not in SEARCHES:
             raise ValueError(f"search={self.search!r}: choose one of {', '.join(SEARCHES)}.")
+        if self.assignment not in ASSIGNMENTS:
+            raise ValueError(f"assignment={self.assignment!r}: choose one of {', '.join(ASSIGNMENTS)}.")
+        if self.balance < 0:
+            raise ValueError(f"balance={self.balance}: give 0 or a positive number.")
+        if self.assignment == "none" and (self.own_view or self.balance):
+            raise ValueError("assignment='none' quantizes nothing; leave own_view and balance out.")
 
 
 class DescriptorHead(nn.Module):
@@ -96,17 +110,38 @@ class SPQ(ProductCodeMethod):
         self.codebooks = xavier_parts(s.codewords, books, s.dimension, generator)  # (M, K, d)
 
     def loss_terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """One term; each view is a forward pass of its own, with its own batch statistics."""
+        """The contrast, and the balance where it has a weight.
+
+        Each view is a forward pass of its own, with its own batch statistics.
+        """
+        s = self.settings
         first, second = (self.descriptors(view) for view in batch.views)  # (B, M * d) each
-        quantized = [self.soft_quantized(x) for x in (first, second)]
-        loss = cross_quantized_contrastive_loss(first, quantized[0], second, quantized[1], self.settings.temperature)
-        return {"contrast": loss}
+        if s.assignment == "none":
+            return {"contrast": 2 * contrastive_loss(first, second, s.temperature)}  # two terms, as in the other form
+        weights = [self.soft_weights(x) for x in (first, second)]  # (B, M, K) each
+        z_first, z_second = (self._quantized(w) for w in weights)  # (B, M * d) each
+        contrast = cross_quantized_contrastive_loss(first, z_first, second, z_second, s.temperature)
+        if s.own_view:
+            own = contrastive_loss(first, z_first, s.temperature) + contrastive_loss(second, z_second, s.temperature)
+            contrast = (contrast + own) / 2
+        terms = {"contrast": contrast}
+        if s.balance:
+            terms["balance"] = s.balance * uneven_use_loss(torch.cat(weights))
+        return terms
+
+    def soft_weights(self, descriptors: Tensor) -> Tensor:
+        """How near each part is to each codeword, as weights: (B, M · d) to (B, M, K)."""
+        parts = descriptors.unflatten(1, (len(self.codebooks), -1))  # (B, M, d)
+        return soft_assignment(parts, self.codebooks, self.settings.sharpness)
 
     def soft_quantized(self, descriptors: Tensor) -> Tensor:
         """z: each part becomes the mean of its codewords, weighted by nearness; (B, M · d) to (B, M · d)."""
-        parts = descriptors.unflatten(1, (len(self.codebooks), -1))  # (B, M, d)
-        weights = soft_assignment(parts, self.codebooks, self.settings.sharpness)  # (B, M, K)
-        return mixture(weights, self.codebooks).flatten(1)
+        return mixture(self.soft_weights(descriptors), self.codebooks).flatten(1)
+
+    def _quantized(self, weights: Tensor) -> Tensor:
+        """What the loss compares descriptors with, by the settings' assignment: (B, M, K) to (B, M · d)."""
+        chosen = straight_through(weights) if self.settings.assignment == "hard" else weights
+        return mixture(chosen, self.codebooks).flatten(1)
 
     def descriptors(self, images: Tensor) -> Tensor:
         """x: (B, C, H, W) to (B, M · d)."""

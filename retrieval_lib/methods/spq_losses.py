@@ -1,5 +1,7 @@
 """The loss of self-supervised product quantization (SPQ): Jang and Cho, ICCV 2021, arXiv 2109.02244."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -48,3 +50,18 @@ def cross_quantized_contrastive_loss(
     return contrastive_loss(first, second_quantized, temperature) + contrastive_loss(
         second, first_quantized, temperature
     )
+
+
+def uneven_use_loss(weights: Tensor) -> Tensor:
+    """How unevenly a batch uses the codewords: log K minus the entropy of their mean weights, a mean over codebooks.
+
+    0 where all codewords are used alike, log K where one is used alone. Not in the paper, whose loss has no such term.
+
+    Args:
+        weights: (B, M, K) soft weights; each row sums to 1.
+
+    >>> float(uneven_use_loss(torch.eye(4).unsqueeze(1)))  # four images, each with a codeword of its own
+    0.0
+    """
+    used = weights.mean(0)  # (M, K)
+    return math.log(used.shape[1]) - torch.special.entr(used).sum(1).mean()

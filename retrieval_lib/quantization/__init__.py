@@ -1,6 +1,12 @@
 """From descriptors to product codes: codebooks, codes, look-up tables, and which codewords are used."""
 
-from retrieval_lib.quantization.assignment import intra_normalize, mixture, part_distances, soft_assignment
+from retrieval_lib.quantization.assignment import (
+    intra_normalize,
+    mixture,
+    part_distances,
+    soft_assignment,
+    straight_through,
+)
 from retrieval_lib.quantization.fitting import fit_opq, fit_pq
 from retrieval_lib.quantization.product_quantizer import ProductQuantizer
 from retrieval_lib.quantization.usage import codeword_usage, dead_codewords, perplexity
@@ -16,4 +22,5 @@ __all__ = [
     "part_distances",
     "perplexity",
     "soft_assignment",
+    "straight_through",
 ]

@@ -6,7 +6,7 @@ squared Euclidean ones as in SPQ (Jang and Cho, ICCV 2021), inner products as in
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, one_hot
 
 METRICS = ("squared Euclidean", "inner product", "Euclidean")
 
@@ -80,6 +80,22 @@ def mixture(weights: Tensor, codebooks: Tensor) -> Tensor:
     tensor([[[3., 1.]]])
     """
     return (weights.transpose(0, 1) @ codebooks).transpose(0, 1)
+
+
+def straight_through(weights: Tensor) -> Tensor:
+    """The hard choice with the gradient of the soft one (Bengio, Léonard and Courville, arXiv 1308.3432, 2013).
+
+    Args:
+        weights: (N, M, K) soft weights.
+
+    Returns:
+        (N, M, K), 1 for the largest weight of each row and 0 for the others; its gradient is that of `weights`.
+
+    >>> straight_through(torch.tensor([[[0.25, 0.75]]]))
+    tensor([[[0., 1.]]])
+    """
+    hard = one_hot(weights.argmax(2), weights.shape[2]).to(weights.dtype)
+    return hard + (weights - weights.detach())
 
 
 def intra_normalize(parts: Tensor) -> Tensor:

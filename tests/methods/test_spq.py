@@ -7,7 +7,7 @@ from retrieval_lib.augmentation import SIMCLR
 from retrieval_lib.backbones import load_backbone
 from retrieval_lib.methods.base import Batch
 from retrieval_lib.methods.spq import SPQ, SPQSettings
-from retrieval_lib.methods.spq_losses import cross_quantized_contrastive_loss
+from retrieval_lib.methods.spq_losses import contrastive_loss, cross_quantized_contrastive_loss, uneven_use_loss
 from retrieval_lib.training import History, load_checkpoint, save_checkpoint
 
 
@@ -142,8 +142,57 @@ def test_saved_and_loaded_is_the_same(batch, tmp_path):
 @pytest.mark.parametrize(
     "wrong",
     [{"bits": 6}, {"codewords": 3}, {"dimension": 0}, {"hidden": 0}, {"sharpness": 0.0}, {"temperature": -1.0},
-     {"search": "inner product"}],
+     {"search": "inner product"}, {"assignment": "loose"}, {"balance": -0.1}],
 )  # fmt: skip
 def test_wrong_settings_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         SPQSettings(**wrong)
+
+
+def test_the_hard_variant_compares_with_nearest_codewords_and_keeps_the_soft_gradient(batch):
+    soft, hard = small().eval(), small(assignment="hard").eval()
+    xa, xb = (hard.descriptors(v) for v in batch.views)
+    nearest = [hard.quantizer().decode(hard.encode(x.detach())) for x in (xa, xb)]
+    expected = cross_quantized_contrastive_loss(xa, nearest[0], xb, nearest[1], 0.5)
+    loss = hard.loss_terms(batch, 0)["contrast"]
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    assert (hard.codebooks.grad.abs().sum(2) > 0).all(), "codewords that were not chosen move, too"
+    assert not torch.isclose(loss, soft.loss_terms(batch, 0)["contrast"], rtol=1e-3)
+
+
+def test_with_its_own_view_the_four_contrasts_weigh_alike(batch):
+    method = small(own_view=True).eval()
+    xa, xb = (method.descriptors(v) for v in batch.views)
+    za, zb = method.soft_quantized(xa), method.soft_quantized(xb)
+    pairs = (xa, zb), (xb, za), (xa, za), (xb, zb)
+    expected = sum(contrastive_loss(x, z, 0.5) for x, z in pairs) / 2
+    torch.testing.assert_close(method.loss_terms(batch, 0)["contrast"], expected)
+
+
+def test_plain_contrast_leaves_the_codebooks_alone(batch):
+    method = small(assignment="none").train()
+    loss = method.loss_terms(batch, 0)["contrast"]
+    loss.backward()
+    assert method.codebooks.grad is None and method.head.last.weight.grad.abs().sum() > 0
+    again = small(assignment="none").train()
+    xa, xb = (again.descriptors(v) for v in batch.views)
+    torch.testing.assert_close(loss, 2 * contrastive_loss(xa, xb, 0.5))
+
+
+def test_balance_adds_a_term_and_its_gradient_evens_the_use(batch):
+    plain, method = small().eval(), small(balance=0.5).eval()
+    terms = method.loss_terms(batch, 0)
+    torch.testing.assert_close(terms["contrast"], plain.loss_terms(batch, 0)["contrast"])
+    weights = torch.cat([method.soft_weights(method.descriptors(v)) for v in batch.views])
+    torch.testing.assert_close(terms["balance"], 0.5 * uneven_use_loss(weights))
+    before = float(terms["balance"].detach())
+    terms["balance"].backward()
+    with torch.no_grad():
+        method.codebooks -= 0.1 * method.codebooks.grad
+    assert float(method.loss_terms(batch, 0)["balance"].detach()) < before
+
+
+def test_plain_contrast_has_nothing_to_balance():
+    with pytest.raises(ValueError, match="quantizes nothing"):
+        SPQSettings(assignment="none", balance=0.1)

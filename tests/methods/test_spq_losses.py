@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from retrieval_lib.methods.spq_losses import contrastive_loss, cross_quantized_contrastive_loss
+from retrieval_lib.methods.spq_losses import contrastive_loss, cross_quantized_contrastive_loss, uneven_use_loss
 
 
 def random(*shape, seed=0):
@@ -88,3 +88,25 @@ def test_inputs_are_left_alone_and_wrong_shapes_named(four):
     assert all(torch.equal(a, b) for a, b in zip(before, four, strict=True))
     with pytest.raises(ValueError, match=r"must both be \(B, D\)"):
         contrastive_loss(four[0], four[1][:3], 0.5)
+
+
+def test_uneven_use_is_nothing_where_all_are_used_alike_and_log_k_where_one_is_used_alone():
+    alone = torch.zeros(5, 2, 4)
+    alone[..., 3] = 1
+    assert float(uneven_use_loss(torch.full((5, 2, 4), 0.25))) == pytest.approx(0, abs=1e-6)
+    assert float(uneven_use_loss(alone)) == pytest.approx(math.log(4))
+
+
+def test_uneven_use_equals_a_loop():
+    weights = random(6, 3, 4).softmax(2)
+    expected = []
+    for m in range(3):
+        shares = [sum(float(weights[i, m, k]) for i in range(6)) / 6 for k in range(4)]
+        expected.append(math.log(4) + sum(share * math.log(share) for share in shares))
+    assert float(uneven_use_loss(weights)) == pytest.approx(sum(expected) / 3)
+
+
+def test_uneven_use_judges_the_batch_and_not_the_single_image():
+    """Each image may choose hard, as long as they choose differently."""
+    hard = torch.eye(4).unsqueeze(1)  # (4, 1, 4)
+    assert float(uneven_use_loss(hard)) < float(uneven_use_loss(hard[:2])) < float(uneven_use_loss(hard[:1]))

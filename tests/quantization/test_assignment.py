@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from retrieval_lib.evaluation import ADC
-from retrieval_lib.quantization import ProductQuantizer, intra_normalize, mixture, part_distances, soft_assignment
+from retrieval_lib.quantization import (
+    ProductQuantizer,
+    intra_normalize,
+    mixture,
+    part_distances,
+    soft_assignment,
+    straight_through,
+)
 from retrieval_lib.quantization.assignment import METRICS
 
 SOFT = ("squared Euclidean", "inner product")
@@ -168,3 +175,17 @@ def test_wrong_input_is_named():
         soft_assignment(parts, books, 1.0, "Euclidean")
     with pytest.raises(ValueError, match="no metric 'cosine'"):
         ProductQuantizer(books).encode(torch.zeros(2, 12), "cosine")
+
+
+def test_straight_through_chooses_hard_and_learns_softly(drawn):
+    parts, books = drawn
+    own, again = parts.clone().requires_grad_(), parts.clone().requires_grad_()
+    soft = soft_assignment(own, books, 2.0)
+    hard = straight_through(soft)
+    nearest = part_distances(parts, books).argmin(2)
+    torch.testing.assert_close(hard.detach(), torch.nn.functional.one_hot(nearest, books.shape[1]).double())
+    towards = torch.randn(hard.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    (hard * towards).sum().backward()
+    (soft_assignment(again, books, 2.0) * towards).sum().backward()
+    torch.testing.assert_close(own.grad, again.grad)
+    assert own.grad.abs().sum() > 0

@@ -1,0 +1,50 @@
+"""The paper's setting of SPQ, started on a tiny made-up folder of images with several labels each."""
+
+import signal
+
+import pytest
+import torch
+
+from retrieval_lib.__main__ import STOPPED, main
+from retrieval_lib.experiments import paper
+from retrieval_lib.training import train
+from retrieval_lib.training.checkpoints import read_tensors
+
+
+@pytest.fixture
+def arguments(lists_of_noise, tmp_path):
+    """The command's arguments for two epochs of two steps."""
+    told = ["paper", "spq", *lists_of_noise, "--weights", str(tmp_path / "spq.safetensors")]
+    return [*told, "--epochs", "2", "--batch-size", "9", "--bits", "8", "--k", "10"]
+
+
+def test_it_trains_steps_keeps_the_weights_and_judges_the_queries(arguments, tmp_path, capsys):
+    assert main(arguments) == 0
+    told = capsys.readouterr().out
+    scores = [float(line.split(": ")[-1]) for line in told.splitlines() if line.startswith("test: mAP@10")]
+    assert len(scores) == 4 and all(0 < score <= 1 for score in scores)
+    tensors, about = read_tensors(tmp_path / "spq.safetensors")
+    assert tensors["codebooks"].shape == (2, 16, 16) and tensors["head.first.weight"].shape == (512, 512)
+    assert about["settings"]["network"] == "cifar-resnet18" and about["settings"]["search"] == "Euclidean"
+    history = about["history"]
+    assert history["steps"][-1] == 4 and set(history["terms"]) == {"contrast"}
+    assert history["weights_before"] != history["weights_after"]
+    assert not (tmp_path / "spq.state").exists()
+
+
+def test_stopped_it_goes_on_to_the_same_weights(arguments, tmp_path, monkeypatch, capsys):
+    assert main(arguments) == 0
+    file = tmp_path / "spq.safetensors"
+    whole, _ = read_tensors(file)
+    file.unlink()
+
+    def stopped(*told, **settings):
+        return train(*told, callback=lambda *_: signal.raise_signal(signal.SIGINT), **settings)
+
+    monkeypatch.setattr(paper, "train", stopped)
+    assert main(arguments) == STOPPED
+    assert (tmp_path / "spq.state").exists() and not file.exists()
+    monkeypatch.setattr(paper, "train", train)
+    assert main(arguments) == 0
+    again, _ = read_tensors(file)
+    assert all(torch.equal(whole[name], again[name]) for name in whole)

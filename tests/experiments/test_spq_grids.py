@@ -1,0 +1,150 @@
+"""The grids of SPQ: their cells, and a tiny cell of each kind, trained and judged."""
+
+import math
+import signal
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from retrieval_lib.evaluation import Relevance, evaluate
+from retrieval_lib.experiments import Job, long_run, spq
+from retrieval_lib.experiments.budgets import TINY
+from retrieval_lib.experiments.catalogue import GRIDS
+from retrieval_lib.methods.base import describe
+from retrieval_lib.methods.spq import SPQSettings
+from retrieval_lib.training import train
+
+NAMES = ("spq-bits", "spq-temperature", "spq-variants", "spq-views")
+
+
+def cells(name, digits):
+    return GRIDS[name].cells("quick", digits)
+
+
+def job_of(cell, digits, **more):
+    return Job(cell, digits, cell.split(digits), "quick", **more)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_three_seeds_of_settings_that_spq_knows_and_no_two_are_the_same(digits, name):
+    made = cells(name, digits)
+    settings = [str(asdict(spq._settings(cell))) for cell in made]
+    assert len({(told, cell.seed) for told, cell in zip(settings, made, strict=True)}) == len(made)
+    assert {cell.seed for cell in made} == {0, 1, 2} and len(set(settings)) * 3 == len(made)
+
+
+def test_each_view_but_the_last_lacks_what_its_name_says():
+    for name, view in spq.VIEWS.items():
+        if name.startswith("without "):
+            change = name.removeprefix("without ")
+            assert getattr(view, change) == 0 < getattr(spq.SIMCLR, change)
+    assert spq.VIEWS["crop only"] == spq.ViewSettings(crop=1.0)
+
+
+def test_a_tiny_cell_is_judged_in_all_its_ways(digits):
+    values = GRIDS["spq-bits"].run(job_of(cells("spq-bits", digits)[1], digits))
+    named = {value.name: value.value for value in values}
+    assert len(named) == 4 + 3 + 2 + 1 and all(math.isfinite(value) for value in named.values())
+    assert all(0 < value <= 1 for name, value in named.items() if "mAP" in name)
+    assert 1 <= named["test: perplexity, least codebook"] <= named["test: perplexity, mean over codebooks"] <= 16
+
+
+def test_plain_contrast_is_judged_by_codebooks_fitted_afterwards(digits):
+    cell = next(c for c in cells("spq-variants", digits) if c.settings.get("assignment") == "none")
+    named = {value.name: value.value for value in GRIDS["spq-variants"].run(job_of(cell, digits))}
+    own = named["test: mAP@1000, divisor retrieved, ties expected"]
+    assert own == pytest.approx(named["test: mAP of PQ fitted afterwards@1000, divisor retrieved, ties expected"])
+    assert not any(name.startswith("validation") for name in named)
+
+
+def test_fitted_codebooks_are_nearer_to_the_descriptors(digits):
+    cell = cells("spq-bits", digits)[1]
+    split = cell.split(digits)
+    method = spq.build(digits, split, TINY, SPQSettings(bits=32), 0)
+    x = describe(method, digits.images[split.train])
+    before = method.quantizer().error(x)
+    spq.fit_codebooks(method, digits, split)
+    assert method.quantizer().error(x) < before / 2
+
+
+def test_what_stands_beside_the_codes_is_what_its_name_says(digits):
+    cell = cells("spq-bits", digits)[1]
+    split = cell.split(digits)
+    search = split.searches["test"]
+    relevance = Relevance(digits.labels[search.query], digits.labels[search.database])
+    method, plain = (
+        spq.build(digits, split, TINY, SPQSettings(bits=32, search=name), 0)
+        for name in ("squared Euclidean", "Euclidean")
+    )
+    found = {value.metric: value.value for value in spq.judge_search(method, digits, split)}
+    query, database = (describe(plain, digits.images[part]) for part in (search.query, search.database))
+    by_plain = evaluate(plain.distances(query, plain.encode(database)), relevance, k=1000)
+    assert found["mAP by plain distances"] == pytest.approx(by_plain.mean_average_precision)
+    order = torch.cdist(query, database)
+    by_sorting = []
+    for q in range(20):
+        right = digits.labels[search.database[order[q].argsort()]] == digits.labels[search.query[q]]
+        ranks = right.nonzero()[:, 0] + 1
+        by_sorting.append(float((torch.arange(1, len(ranks) + 1) / ranks).mean()))
+    whole = evaluate(
+        spq.Euclidean(query[:20], database), Relevance(relevance.query_labels[:20], relevance.database_labels)
+    )
+    assert whole.mean_average_precision == pytest.approx(sum(by_sorting) / 20, abs=1e-4)
+
+
+def test_trials_see_equally_many_images_and_are_judged_on_the_validation_part_alone(digits, monkeypatch):
+    seen = []
+
+    def train(method, images, split, settings, **_):
+        seen.append((method.settings, settings))
+        return Scored()
+
+    monkeypatch.setattr(spq, "train", train)
+    for cell in cells("spq-trials", digits):
+        values = GRIDS["spq-trials"].run(job_of(cell, digits))
+        assert [value.search for value in values] == ["validation"]
+    got = [(m.view, s.batch_size, s.learning_rate, m.temperature) for m, s in seen]
+    assert got == [(spq.VIEWS[view], *rest) for view, *rest in spq.TRIALS]
+    images = [s.steps * s.batch_size for _, s in seen]
+    assert max(images) - min(images) < max(s.batch_size for _, s in seen)
+
+
+class Scored:
+    scores = (0.5,)
+
+
+def test_the_long_run_is_judged_from_its_file_and_goes_on_after_a_stop(digits, book, monkeypatch):
+    grid = GRIDS["spq-long"]
+    monkeypatch.setenv("RETRIEVAL_CACHE", str(book / "cache"))
+    cell = grid.cells("quick", digits)[0]
+    job = job_of(cell, digits, weights=book / "checkpoints" / cell.checkpoint)
+    whole = grid.run(job)
+    assert whole == grid.evaluate_checkpoint(job, job.weights)
+    assert {value.search for value in whole} == {"test", "validation"}
+    job.weights.unlink()
+
+    def stopped(*arguments, **settings):
+        seen = []
+
+        def stop(method, history):
+            seen.append(history)
+            if len(seen) == 2:  # before the first step, and at the first evaluation
+                signal.raise_signal(signal.SIGINT)
+
+        return train(*arguments, callback=stop, **settings)
+
+    monkeypatch.setattr(long_run, "train", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        grid.run(job)
+    assert list((book / "cache").glob("*.state")) and not job.weights.exists()
+    monkeypatch.setattr(long_run, "train", train)
+    assert grid.run(job) == whole
+
+
+def test_the_long_runs_weights_in_half_precision_fit_into_five_megabytes(digits):
+    from retrieval_lib.experiments.spq_long import LONG
+
+    cell = GRIDS["spq-long"].cells("quick", digits)[0]
+    method = spq.build(digits, cell.split(digits), LONG, SPQSettings(bits=32), 0)
+    assert sum(2 * tensor.numel() for tensor in method.state_dict().values()) < 5e6
