@@ -18,7 +18,9 @@ class ViewSettings:
         crop: probability of a random resized crop, of an area between `crop_area` of the image.
         shift: by at most how many pixels every image is moved, up or down and left or right; black comes in.
         flip: probability of a horizontal flip.
-        jitter: probability of a colour jitter of `jitter_strength` (brightness, contrast, saturation, hue).
+        jitter: probability of a colour jitter of `jitter_strength` (brightness, contrast, saturation, hue). As in kornia
+            when the papers' code was written (its issue 565; today's `ColorJiggle`): brightness is added, and contrast
+            scales toward black, so that a strong jitter darkens more than torchvision's of the same strength.
         grey: probability of losing the colour.
         blur: probability of a Gaussian blur, its deviation drawn between `blur_deviation` pixels.
         occlusion: probability that a grey rectangle hides a part of the image, of an area between `occlusion_area` of
