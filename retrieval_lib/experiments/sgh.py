@@ -108,7 +108,7 @@ def _judge_test(method: Method, images: ImageSet, split: Split) -> list[Value]:
 
 SGH_TRIALS = Grid(
     "sgh-trials",
-    "Settings of SGH and of what it is compared with, six trials each, chosen on the validation part",
+    "Settings of SGH and of what it is compared with, seven trials each, chosen on the validation part",
     "faces", _trial_cells, _run(TRIED, ("validation",)), 60, repeatable=False,
 )  # fmt: skip
 SGH_METHODS = Grid(

@@ -25,6 +25,7 @@ class SGHSettings:
         bits: length of a code.
         view: how a random view of a face is made.
         view_count: V, how many views of each image a step sees.
+        first_strength: what every probability of the first view is multiplied by; at 1 all views are made alike.
         images_per_class: images of each person in a batch, so that there are pairs; 0: drawn freely.
         temperature: T of the identity term.
         pair_temperature: tau of the pairwise term.
@@ -37,6 +38,7 @@ class SGHSettings:
     bits: int = 64
     view: ViewSettings = FACES
     view_count: int = 2
+    first_strength: float = 1.0
     images_per_class: int = 4
     temperature: float = 0.2
     pair_temperature: float = 0.2
@@ -87,7 +89,8 @@ class SGH(BinaryMethod):
         self.settings = settings or SGHSettings()
         self.bits = self.settings.bits
         self.images_per_class = self.settings.images_per_class
-        self.views = (self.settings.view,) * self.settings.view_count
+        view = self.settings.view
+        self.views = (view.weakened(self.settings.first_strength), *(view,) * (self.settings.view_count - 1))
         generator = torch.Generator().manual_seed(seed)
         self.backbone, self.head = backbone, HashHead(backbone.dimension, self.bits, generator)  # as in DHD
         if self.settings.identity:

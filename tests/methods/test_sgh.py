@@ -46,6 +46,12 @@ def test_all_views_are_drawn_alike_and_batches_by_person():
     assert small().views == (FACES, FACES)
 
 
+def test_the_first_view_can_be_a_weaker_one():
+    assert small(view_count=3, first_strength=0.5).views == (FACES.weakened(0.5), FACES, FACES)
+    with pytest.raises(ValueError, match=r"factor=1\.5"):
+        small(first_strength=1.5)
+
+
 def test_each_term_is_its_loss_of_all_views(batch):
     method = small(
         identity=2.0, self_similarity=0.3, pairwise=0.7, quantization=0.2, temperature=0.5, pair_temperature=0.4
