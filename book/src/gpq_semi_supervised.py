@@ -237,9 +237,8 @@ def keeper(moments):
 #| name: fig-gpq-circle
 #| caption: A training with parts of two numbers. One part of labelled images (in colour), of unlabelled images (grey) and
 #|   the codewords of its codebook (stars), at four moments.
-#| alt: Four panels with a circle each. At first the points lie on a part of the circle and the stars stand apart from
-#|   each other. Later the points gather in clusters around the circle, each with labelled and unlabelled points, and the
-#|   stars stand in the clusters.
+#| alt: Four panels with a circle each. Coloured and grey points lie on the same stretches of the circle, stars partly
+#|   among them and partly where no point is. From panel to panel points and stars move; the last names classes.
 from retrieval_lib.plots.codebook_training import labelled_and_unlabelled
 
 circle = new_method(GPQSettings(bits=16, dimension=2), small_widths)
@@ -289,7 +288,8 @@ notebook.result(
 
 # %% [markdown]
 # Two things move. Codewords follow the prototypes, and through the entropy term these follow the unlabelled images. And
-# images move, as all the losses ask. No loss was ever told what a grey point shows.
+# images move, as all the losses ask. No loss was ever told what a grey point shows. A codeword where no image is stands for
+# none: it is *dead*. We shall count such codewords in the live run.
 #
 # ## The loss, term by term
 #
