@@ -769,7 +769,7 @@ notebook.result(
 # SGH claims that classification alone is not enough. Four methods are compared: SGH; the same without its two
 # similarities; DHD with the same views of faces; and block hashing in the manner of DCBH [25], where each bit reads
 # a block of its own. All take the same number of steps, in batches of the same size, with two views of each image.
-# Each had seven trials on the validation part. These are all of them, one seed each.
+# Each had eight trials on the validation part. These are all of them, one seed each.
 # `python -m retrieval_lib record sgh-trials` runs them again.
 
 # %%

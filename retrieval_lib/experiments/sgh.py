@@ -13,7 +13,7 @@ from retrieval_lib.methods.base import Method
 from retrieval_lib.training import train
 
 TRIED = Budget((32, 64, 128), 300)
-COMPARED = Budget((32, 64, 128), 800)
+COMPARED = Budget((32, 64, 128), 600)
 LONG = Budget((64, 128, 256), 2400)  # 100 epochs
 BITS = (12, 24, 36, 48, 64)
 
@@ -108,33 +108,33 @@ def _judge_test(method: Method, images: ImageSet, split: Split) -> list[Value]:
 
 SGH_TRIALS = Grid(
     "sgh-trials",
-    "Settings of SGH and of what it is compared with, seven trials each, chosen on the validation part",
+    "Settings of SGH and of what it is compared with, eight trials each, chosen on the validation part",
     "faces", _trial_cells, _run(TRIED, ("validation",)), 60, repeatable=False,
 )  # fmt: skip
 SGH_METHODS = Grid(
     "sgh-methods",
     "SGH, classification only, DHD and block hashing: 64 bits, five seeds, equal steps and views",
-    "faces", _method_cells, _run(COMPARED, ("test", "validation")), 150, repeatable=False,
+    "faces", _method_cells, _run(COMPARED, ("test", "validation")), 110, repeatable=False,
 )  # fmt: skip
 SGH_TERMS = Grid(
     "sgh-terms",
     "What each term of SGH buys: 64 bits, five seeds, equal steps and views",
-    "faces", _variant_cells(TERMS), _run(COMPARED, ("test", "validation")), 150, repeatable=False,
+    "faces", _variant_cells(TERMS), _run(COMPARED, ("test", "validation")), 110, repeatable=False,
 )  # fmt: skip
 SGH_VIEWS = Grid(
     "sgh-views",
     "One, two and four views of each image, 256 views a step in all: 64 bits, five seeds",
-    "faces", _variant_cells(VIEWS), _run(COMPARED, ("test", "validation")), 150, repeatable=False,
+    "faces", _variant_cells(VIEWS), _run(COMPARED, ("test", "validation")), 110, repeatable=False,
 )  # fmt: skip
 SGH_BITS = Grid(
     "sgh-bits",
     "SGH with 12 to 64 bits, five seeds",
-    "faces", _bits_cells, _run(COMPARED, ("test", "validation")), 150, repeatable=False,
+    "faces", _bits_cells, _run(COMPARED, ("test", "validation")), 110, repeatable=False,
 )  # fmt: skip
 SGH_UNSEEN = Grid(
     "sgh-unseen",
     "The same four methods on people never seen: 64 bits, five seeds, equal steps and views",
-    "faces", _unseen_cells, _run(COMPARED, ("unseen", "test", "validation")), 150, repeatable=False,
+    "faces", _unseen_cells, _run(COMPARED, ("unseen", "test", "validation")), 110, repeatable=False,
 )  # fmt: skip
 SGH_LONG = long_grid(
     "sgh-long",

@@ -22,7 +22,7 @@ def cells(name, faces):
 
 
 def test_all_contestants_have_as_many_trials_and_the_defaults_are_one_of_them():
-    assert {len(contestant.trials) for contestant in CONTESTANTS.values()} == {7}
+    assert {len(contestant.trials) for contestant in CONTESTANTS.values()} == {8}
     assert all(contestant.trials[0] == {} for contestant in CONTESTANTS.values())
 
 
@@ -36,7 +36,7 @@ def test_every_trial_is_another_method_or_another_rate(faces):
             made = build(name, small, split, budget_for("quick", sgh.TRIED), 16, 0, changes)
             seen.add((name, str(asdict(made.settings)), trial.get("learning_rate", sgh.TRIED.learning_rate)))
             assert len(made.views) == 2
-    assert len(seen) == 7 * len(CONTESTANTS)
+    assert len(seen) == 8 * len(CONTESTANTS)
 
 
 def test_classification_only_keeps_everything_but_the_similarities(faces):
