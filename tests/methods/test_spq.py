@@ -5,7 +5,7 @@ import torch
 
 from retrieval_lib.augmentation import SIMCLR
 from retrieval_lib.backbones import load_backbone
-from retrieval_lib.methods.base import Batch, describe
+from retrieval_lib.methods.base import Batch
 from retrieval_lib.methods.spq import SPQ, SPQSettings
 from retrieval_lib.methods.spq_losses import contrastive_loss, cross_quantized_contrastive_loss, uneven_use_loss
 from retrieval_lib.training import History, load_checkpoint, save_checkpoint
@@ -196,12 +196,3 @@ def test_balance_adds_a_term_and_its_gradient_evens_the_use(batch):
 def test_plain_contrast_has_nothing_to_balance():
     with pytest.raises(ValueError, match="quantizes nothing"):
         SPQSettings(assignment="none", balance=0.1)
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_descriptors_are_made_in_evaluation_mode_and_the_mode_comes_back(training):
-    """The published script stays in evaluation mode after its first evaluation."""
-    method, seen = small().train(training), []
-    method.head.register_forward_hook(lambda module, *_: seen.append(module.training))
-    describe(method, torch.zeros(4, 1, 28, 28, dtype=torch.uint8))
-    assert seen == [False] and all(module.training == training for module in method.modules())
