@@ -329,7 +329,9 @@ else:
 
 def draw(history):
     labels = images.labels[history.points]
-    figure = codebook_training(history, labels, images.class_names)
+    figure = codebook_training(
+        history, labels, images.class_names, crowded=True
+    )
     return LiveFigure(figure, history)
 
 
@@ -337,7 +339,7 @@ def draw(history):
 #| name: fig-spq-live
 #| tags: live-run
 #| caption: The live run: loss and validation mAP by step; how often each codeword is used, and perplexity by step; and
-#|   the first part of the latest descriptors with the codewords (stars) of its codebook.
+#|   the first part of the latest descriptors with the codewords (stars) of its codebook. A few points lie outside.
 #| alt: Five panels. The contrast falls with the steps and the validation score rises. A map shows the use of sixteen
 #|   codewords in each of eight codebooks, some of them unused. Two lines show the perplexity. A scatter plot shows
 #|   validation images as coloured points, and among them the codewords as white stars.
@@ -381,9 +383,12 @@ usage_over_time(history)
 # %%
 #| name: fig-spq-codewords
 #| caption: The first part of the validation images' descriptors and its codewords (stars), at four moments, in one plane.
-#| alt: Four scatter plots with common axes. At first all points and stars lie in one heap. Later both have spread out,
-#|   and stars lie among the points; images of like classes lie near each other.
-codewords_over_time(history, images.labels[history.points], images.class_names)
+#|   A few far points lie outside the frame.
+#| alt: Four scatter plots with common axes. White stars lie in the middle. At first the points lie close together; later
+#|   they have spread out around the stars. Points of different classes overlap.
+codewords_over_time(
+    history, images.labels[history.points], images.class_names, crowded=True
+)
 
 # %%
 #| tags: hide-input
@@ -433,15 +438,15 @@ notebook.result(
 # %% [markdown]
 # ## What a codeword came to mean
 #
-# Nobody named the codewords. Take the first codebook, its five most used codewords, and look at the database images that
-# they stand for.
+# Nobody named the codewords. Take the first codebook, its five most used codewords, and look at database images that
+# they stand for. The clearest choices are those with the largest weight in the soft quantizer.
 
 # %%
 #| name: fig-spq-codeword-images
-#| caption: The five most used codewords of the first codebook: four images whose parts lie nearest, and four drawn at
-#|   random from all that the codeword stands for.
-#| alt: Five rows of eight small pictures. The pictures of a row are alike in some way, such as a colour, a background or
-#|   a shape, the four at the left more so than the four at the right.
+#| caption: The five most used codewords of the first codebook: four images that choose it most clearly, and four drawn
+#|   at random from all that it stands for.
+#| alt: Five rows of eight small pictures, each row with the share of images that its codeword stands for. What the
+#|   pictures of a row share is easier to see in the four at the left than in the four at the right.
 from retrieval_lib.plots import finish
 from retrieval_lib.plots.grid import to_pixels
 from retrieval_lib.plots.style import BLUE, VERMILION, WIDTH, set_titles
@@ -455,22 +460,27 @@ pool_described = describe(method, images.images[pool])
 quantizer = method.quantizer()
 pool_codes = quantizer.encode(pool_described)  # (n, M)
 usage = codeword_usage(pool_codes, words)  # (M, K)
-tables = quantizer.look_up_tables(pool_described)  # (n, M, K)
+with torch.no_grad():
+    weights = method.soft_weights(pool_described.to(device))[:, 0].cpu()
 generator = torch.Generator().manual_seed(0)
-figure, axes = plt.subplots(5, 8, figsize=(WIDTH, 4.6), layout="constrained")
+figure, axes = plt.subplots(5, 8, figsize=(WIDTH, 4.3), layout="constrained")
 for axis, word in zip(axes, usage[0].topk(5).indices.tolist(), strict=True):
     own = (pool_codes[:, 0] == word).nonzero()[:, 0]
-    near = own[tables[own, 0, word].argsort()[:4]]
+    near = own[weights[own, word].topk(min(4, len(own))).indices]
     drawn = own[torch.randperm(len(own), generator=generator)[:4]]
     for cell, place in zip(axis, torch.cat([near, drawn]), strict=False):
         cell.imshow(
-            to_pixels(images.images[pool[place]]), cmap="gray", vmin=0, vmax=255
+            to_pixels(images.images[pool[place]]),
+            cmap="gray",
+            vmin=0,
+            vmax=255,
+            interpolation="nearest",
         )
     for cell in axis:
         cell.set(xticks=[], yticks=[])
         cell.grid(False)
     axis[0].set_ylabel(f"{usage[0, word]:.0%}", rotation=0, labelpad=20)
-axes[0, 0].set_title("nearest", loc="left")
+axes[0, 0].set_title("clearest", loc="left")
 axes[0, 4].set_title("at random", loc="left")
 finish(figure)
 
@@ -632,7 +642,7 @@ labels = images.labels[search.query]
 database_codes = quantizer.encode(vectors["database"])
 
 
-def first_found(queries, count=7):
+def first_found(queries, count=6):
     """Places in the database of the first results of these queries."""
     look_up = quantizer.look_up_tables(vectors["query"][queries])
     apart = ADC(look_up, database_codes).block(0, len(queries))
@@ -650,7 +660,7 @@ def show_found(queries):
 
 
 asked = torch.stack(
-    [(labels == c).nonzero()[0, 0] for c in labels.unique()[:5]]
+    [(labels == c).nonzero()[0, 0] for c in labels.unique()[:4]]
 )
 show_found(asked)
 
@@ -671,14 +681,14 @@ def coarse(positions):
 
 
 judged = some[:500]
-ranked = first_found(judged)  # (Q, 7)
+ranked = first_found(judged)  # (Q, 6)
 wrong = images.labels[search.database[ranked]] != labels[judged, None]
 query_coarse = coarse(search.query[judged])
 database_coarse = coarse(search.database)
-apart = (database_coarse[ranked] - query_coarse[:, None]).norm(dim=2)  # (Q, 7)
+apart = (database_coarse[ranked] - query_coarse[:, None]).norm(dim=2)  # (Q, 6)
 chance = torch.randint(
     len(search.database),
-    (len(judged), 7),
+    (len(judged), 6),
     generator=torch.Generator().manual_seed(0),
 )
 chance_apart = (database_coarse[chance] - query_coarse[:, None]).norm(dim=2)
@@ -686,19 +696,19 @@ other = images.labels[search.database[chance]] != labels[judged, None]
 
 # %%
 #| name: fig-spq-visual
-#| caption: Queries whose first seven results are nearest to them in colours and layout, among those with at least five
+#| caption: Queries whose first six results are nearest to them in colours and layout, among those with at least four
 #|   wrong labels.
-#| alt: Four rows of small images. Most results carry a cross, and yet they look like the query; the backgrounds and
+#| alt: Three rows of small images. Most results carry a cross, and yet they look like the query; the backgrounds and
 #|   the main shapes have the same colours and stand at the same places.
-enough = wrong.sum(1) >= min(5, int(wrong.sum(1).max()))
+enough = wrong.sum(1) >= min(4, int(wrong.sum(1).max()))
 likeness = torch.where(enough, apart.mean(1), torch.inf)
-show_found(judged[likeness.argsort()[:4]])
+show_found(judged[likeness.argsort()[:3]])
 
 # %%
 #| tags: hide-input
 shares = apart[wrong].mean() / chance_apart[other].mean()
 notebook.result(
-    f"Of the first seven results of {len(judged)} queries, {wrong.float().mean():.0%} have another label. These are at "
+    f"Of the first six results of {len(judged)} queries, {wrong.float().mean():.0%} have another label. These are at "
     f"{shares:.0%} of the distance, in colours and layout, at which random images of other labels are. The rows above "
     "were chosen to show it at its clearest. Where no label teaches, an image that looks alike is a good answer: nobody "
     "told the network that the subject counts and the background does not."
@@ -729,7 +739,7 @@ for tau_q in values:
     to_hard.append(float(F.cosine_similarity(z, hard).mean()))
 figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.2), layout="constrained")
 axes[0].plot(values, mixed, "o-", color=BLUE)
-axes[0].set_ylim(0, words)
+axes[0].set_ylim(0, 1.05 * words)
 axes[1].plot(values, cosines, "o-", color=BLUE, label="with its descriptor")
 axes[1].plot(values, to_hard, "s--", color=VERMILION, label="with its code")
 axes[1].legend()

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from torch import Tensor
 
 from retrieval_lib.plots.style import (
@@ -60,6 +61,23 @@ def name_classes(axis, points: Tensor, labels: Tensor, class_names: Sequence[str
         )  # fmt: skip
 
 
+def class_legend(figure: Figure, labels: Tensor, class_names: Sequence[str]) -> None:
+    """A legend below the figure, for classes that overlap so much that names among the points would hide them."""
+    shown = [
+        Line2D([], [], linestyle="", markersize=6, label=class_names[c], **marker_style(c))
+        for c in labels.unique().tolist()
+    ]
+    figure.legend(handles=shown, loc="outside lower center", ncols=5, fontsize=SMALLEST, handletextpad=0.1)
+
+
+def central_frame(axis, points: Tensor) -> None:
+    """Let the axes hold the central 98 % of the points (n, 2) in each direction, and a tenth more."""
+    low, high = points.quantile(0.01, dim=0), points.quantile(0.99, dim=0)
+    room = 0.1 * (high - low)
+    axis.set_xlim(float(low[0] - room[0]), float(high[0] + room[0]))
+    axis.set_ylim(float(low[1] - room[1]), float(high[1] + room[1]))
+
+
 def check_history(history: History, labels: Tensor) -> None:
     """Refuse a history without snapshots, or labels of other images.
 
@@ -82,6 +100,7 @@ def small_multiples(
     class_names: Sequence[str],
     equal: bool = False,
     behind: Mapping[int, Tensor] | None = None,
+    crowded: bool = False,
 ) -> Figure:
     """Points at several moments, two panels a row; all share their axes, and the last one names the classes.
 
@@ -91,6 +110,7 @@ def small_multiples(
         class_names: a name for each class.
         equal: whether both axes have one scale, so that a circle stays one.
         behind: by step, points (u, 2) without a class, drawn small and grey behind the others.
+        crowded: whether a legend names the classes, and the frame is that of `central_frame` of the last moment.
     """
     rows = -(-len(moments) // 2)
     figure, axes = plt.subplots(
@@ -107,7 +127,11 @@ def small_multiples(
         if equal:
             axis.set_aspect("equal")
         set_titles(axis, title=f"step {step:,}")
-    name_classes(axes.flat[len(moments) - 1], points, labels, class_names)
+    if crowded:
+        central_frame(axes.flat[0], points)
+        class_legend(figure, labels, class_names)
+    else:
+        name_classes(axes.flat[len(moments) - 1], points, labels, class_names)
     return finish(figure)
 
 

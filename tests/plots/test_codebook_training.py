@@ -120,3 +120,20 @@ def test_what_cannot_be_drawn_is_named(draw):
     binary = History(torch.arange(60), snapshots=[Snapshot(0, torch.randn(60, 8).half())])
     with pytest.raises(ValueError, match="hold no codebooks; draw a run of binary codes with bit_training"):
         draw(binary, LABELS, NAMES)
+
+
+def test_crowded_classes_are_named_below_and_far_points_lie_outside_the_frame():
+    history = history_of(8)
+    far = history.snapshots[-1].descriptors.clone()
+    far[0, :8] *= 100
+    history.snapshots[-1] = Snapshot(50, far, history.snapshots[-1].codes, history.snapshots[-1].codebooks)
+    below = codebook_training(history, LABELS, NAMES, crowded=True).axes[4]
+    together = codewords_over_time(history, LABELS, NAMES, columns=2, crowded=True)
+    for axis, figure in ((below, below.figure), (together.axes[1], together)):
+        assert {text.get_text() for text in figure.legends[0].get_texts()} == set(NAMES)
+        assert not set(NAMES) & {text.get_text() for text in axis.texts}, "no name hides a point"
+        assert smallest_text_on_a_phone(figure) >= 8
+        points = np.concatenate([c.get_offsets() for c in axis.collections[:3]])
+        (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
+        inside = (points[:, 0] > left) & (points[:, 0] < right) & (points[:, 1] > low) & (points[:, 1] < high)
+        assert 55 <= inside.sum() < 60
