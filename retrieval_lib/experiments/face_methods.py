@@ -63,7 +63,7 @@ CONTESTANTS: dict[str, Contestant] = {
             {"first_strength": 0.5},
             {"first_strength": 0.2},
         ),
-        0,
+        7,
     ),
     "classification only": Contestant(
         _classification,
@@ -77,7 +77,7 @@ CONTESTANTS: dict[str, Contestant] = {
             {"first_strength": 0.5},
             {"first_strength": 0.2},
         ),
-        0,
+        7,
     ),
     "DHD": Contestant(
         _dhd,
@@ -91,7 +91,7 @@ CONTESTANTS: dict[str, Contestant] = {
             {"teacher_strength": 0.2},
             {"teacher_strength": 0.2, "learning_rate": 1e-2},
         ),
-        0,
+        7,
     ),
     "block hashing": Contestant(
         _blocks,
@@ -105,7 +105,7 @@ CONTESTANTS: dict[str, Contestant] = {
             {"units": 12},
             {"descriptor_classification": 0.0, "learning_rate": 1e-2},
         ),
-        0,
+        3,
     ),
 }
 

@@ -6,10 +6,10 @@ from dataclasses import asdict
 import pytest
 
 from retrieval_lib.data import load
-from retrieval_lib.experiments import Job, sgh
+from retrieval_lib.experiments import Job, read_results, sgh
 from retrieval_lib.experiments.budgets import budget_for
 from retrieval_lib.experiments.catalogue import GRIDS
-from retrieval_lib.experiments.face_methods import CONTESTANTS, SIDE, build
+from retrieval_lib.experiments.face_methods import CONTESTANTS, SIDE, build, words
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,14 @@ def cells(name, faces):
 def test_all_contestants_have_as_many_trials_and_the_defaults_are_one_of_them():
     assert {len(contestant.trials) for contestant in CONTESTANTS.values()} == {8}
     assert all(contestant.trials[0] == {} for contestant in CONTESTANTS.values())
+
+
+def test_the_chosen_trial_is_the_one_with_the_best_recorded_score():
+    trials = read_results("sgh-trials", dataset="lfw")
+    for name, contestant in CONTESTANTS.items():
+        own = trials[trials.method == name]
+        assert len(own) == len(contestant.trials)
+        assert own.loc[own.value.idxmax()].variant == words(contestant.trials[contestant.chosen])
 
 
 def test_every_trial_is_another_method_or_another_rate(faces):
