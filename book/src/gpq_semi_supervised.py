@@ -944,7 +944,7 @@ notebook.result(
     f"{trial('shifted', 0.0, 500):.3f} with as many steps, and {trial('shifted', 0.0, 1000):.3f} with twice as many, which "
     "see as many images and take about as long"
     + (
-        ": at this length of training the unlabelled images help, and their time would help more if it were spent on labels. "
+        ": in these trials the unlabelled batches gain less than the same time gains with labels. "
         if trial("shifted", 0.0, 500) < taken < trial("shifted", 0.0, 1000)
         else ". "
     )
