@@ -69,7 +69,7 @@ def codebook_training(
         class_legend(figure, labels, class_names)
     else:
         name_classes(axes["map"], points, labels, class_names)
-    axes["map"].set_aspect("equal", "datalim")  # a circle stays one
+    axes["map"].set_aspect("equal", "box" if crowded else "datalim")  # a circle stays one
     set_titles(axes["map"], title=f"part {codebook + 1} of the descriptors and its codewords, step {latest.step:,}")
     return finish(figure)
 

@@ -122,7 +122,7 @@ def test_what_cannot_be_drawn_is_named(draw):
         draw(binary, LABELS, NAMES)
 
 
-def test_crowded_classes_are_named_below_and_far_points_lie_outside_the_frame():
+def test_crowded_classes_are_named_below_and_far_points_lie_outside_the_frame(caplog):
     history = history_of(8)
     far = history.snapshots[-1].descriptors.clone()
     far[0, :8] *= 100
@@ -137,3 +137,4 @@ def test_crowded_classes_are_named_below_and_far_points_lie_outside_the_frame():
         (left, right), (low, high) = axis.get_xlim(), axis.get_ylim()
         inside = (points[:, 0] > left) & (points[:, 0] < right) & (points[:, 1] > low) & (points[:, 1] < high)
         assert 55 <= inside.sum() < 60
+    assert not caplog.records, "a page shows no warning of matplotlib"
