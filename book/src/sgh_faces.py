@@ -826,29 +826,35 @@ notebook.result(
 )
 
 # %% [markdown]
-# With the settings so chosen, five seeds each. `python -m retrieval_lib record sgh-methods` runs them again.
+# With the settings so chosen, 600 steps, several seeds. `python -m retrieval_lib record sgh-methods` runs them again.
 
 # %%
+import pandas as pd
+
 from retrieval_lib.evaluation import mean_interval, paired_difference
 
 compared = read_results("sgh-methods", dataset="lfw").query("search == 'test'")
 
 
 def by_seed(name):
-    rows = compared[compared.method == name].sort_values("seed")
-    return rows.value.to_numpy()
+    rows = compared[compared.method == name]
+    return rows.set_index("seed").value.sort_index()
 
 
-gains = {
-    name: paired_difference(by_seed("SGH"), by_seed(name))
-    for name in CONTESTANTS
-    if name != "SGH"
-}
+def gain(name):
+    """SGH minus another method, on the seeds that both have."""
+    pairs = pd.concat([by_seed("SGH"), by_seed(name)], axis=1).dropna()
+    return paired_difference(*pairs.to_numpy().T)
+
+
+gains = {name: gain(name) for name in CONTESTANTS if name != "SGH"}
 notebook.table(
     [
         {
             "method": name,
-            "mAP, 64 bits (95 % interval)": str(mean_interval(by_seed(name))),
+            "mAP, 64 bits (95 % interval)": str(
+                mean_interval(by_seed(name).to_numpy())
+            ),
             "SGH minus it, paired by seed": (
                 "" if name == "SGH" else "{:+.3f} ({:+.3f} to {:+.3f})".format(
                     gains[name].mean, gains[name].low, gains[name].high

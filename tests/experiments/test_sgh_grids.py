@@ -26,7 +26,8 @@ def test_all_contestants_have_as_many_trials_and_the_defaults_are_one_of_them():
     assert all(contestant.trials[0] == {} for contestant in CONTESTANTS.values())
 
 
-def test_the_chosen_trial_is_the_one_with_the_best_recorded_score():
+def test_the_chosen_trial_is_the_one_with_the_best_recorded_score(repository, monkeypatch):
+    monkeypatch.setenv("RETRIEVAL_ROOT", str(repository))
     trials = read_results("sgh-trials", dataset="lfw")
     for name, contestant in CONTESTANTS.items():
         own = trials[trials.method == name]
