@@ -101,9 +101,7 @@ near_other = extreme_pairs(other, largest=False)
 from retrieval_lib.plots import finish
 from retrieval_lib.plots.grid import to_pixels
 from retrieval_lib.plots.style import (
-    BLUE,
     SMALLEST,
-    VERMILION,
     WIDTH,
     line_style,
     set_titles,
@@ -183,8 +181,12 @@ example = small.images[split.train[:1]]
 square = {"width": 0.75, "height": 0.75}
 boxes = {
     "image": Box(0.55, 1.85, "face", picture=example[0], **square),
-    "a": Box(1.8, 2.75, "gentle view", picture=gentle_view(example, 1)[0], **square),
-    "b": Box(1.8, 1.0, "strong view", picture=face_view(example, 4)[0], **square),
+    "a": Box(
+        1.8, 2.75, "gentle view", picture=gentle_view(example, 1)[0], **square
+    ),
+    "b": Box(
+        1.8, 1.0, "strong view", picture=face_view(example, 4)[0], **square
+    ),
     "network": Box(3.1, 1.85, "network\n+ head", "learned", None, 1.1, 0.8),
     "ha": Box(4.4, 2.75, "code a", width=0.9, height=0.5),
     "hb": Box(4.4, 1.0, "code b", width=0.9, height=0.5),
@@ -369,9 +371,7 @@ def new_method(on, seed=0):
         autocast=fast_autocast(device),
     )
     backbone.whiten(small.images[on.train])
-    settings = SGHSettings(
-        bits=64, images_per_class=0, first_strength=0.2
-    )
+    settings = SGHSettings(bits=64, images_per_class=0, first_strength=0.2)
     return SGH(backbone, len(images.class_names), settings, seed).to(device)
 
 
@@ -467,9 +467,7 @@ embedding_over_time(
 # %%
 from retrieval_lib.methods.base import describe
 
-apart_split = make_split(
-    images, protocol_for(images, "unseen faces", profile)
-)
+apart_split = make_split(images, protocol_for(images, "unseen faces", profile))
 fewer = new_method(apart_split)
 fewer_history = train(
     fewer, small, apart_split, schedule(600), snapshot_count=10
@@ -684,9 +682,7 @@ for number, (who, curve) in enumerate(curves.items()):
     axis.plot(
         curve.false_accept[some], curve.true_accept[some], label=who, **line
     )
-    axis.plot(
-        errors[who].rate, 1 - errors[who].rate, "o", color=line["color"]
-    )
+    axis.plot(errors[who].rate, 1 - errors[who].rate, "o", color=line["color"])
 axis.set(xscale="log", ylim=(0, 1.02))
 set_titles(axis, "false accept rate", "true accept rate")
 axis.legend(loc="lower right")
@@ -856,9 +852,7 @@ notebook.table(
                 mean_interval(by_seed(name).to_numpy())
             ),
             "SGH minus it, paired by seed": (
-                "" if name == "SGH" else "{:+.3f} ({:+.3f} to {:+.3f})".format(
-                    gains[name].mean, gains[name].low, gains[name].high
-                )
+                "" if name == "SGH" else f"{gains[name].mean:+.3f} ({gains[name].low:+.3f} to {gains[name].high:+.3f})"
             ),
             "seeds": len(by_seed(name)),
         }
@@ -927,12 +921,10 @@ notebook.result(
 
 # %%
 #| tags: hide-cell
-from retrieval_lib.evaluation import Euclidean
 
 who = images.labels[search.query]
 order = who.argsort(stable=True)  # the two of each person side by side
 summed = nearness[order].view(-1, 2, nearness.shape[1]).sum(1)  # (people, N)
-# a Euclidean search between one-hot rows cannot say this; judge by hand
 same_person = who[order][::2, None] == images.labels[search.database][None]
 ranks = summed.argsort(dim=1, stable=True)
 hits = same_person.gather(1, ranks).float()
@@ -972,9 +964,7 @@ notebook.result(
 # %%
 #| tags: hide-cell
 ten = nearness.argsort(dim=1, stable=True)[:, :10]
-wrong_ones = ten[
-    images.labels[search.database[ten]] != who.unsqueeze(1)
-]
+wrong_ones = ten[images.labels[search.database[ten]] != who.unsqueeze(1)]
 often = torch.bincount(wrong_ones, minlength=len(search.database))
 top = often.sort(descending=True).values
 share = float(top[: max(1, len(top) // 20)].sum() / top.sum().clamp(min=1))
