@@ -1,18 +1,16 @@
 """The grids of DHD: their cells, and a tiny cell of each, trained and judged."""
 
 import math
-import signal
 from dataclasses import asdict
 
 import pytest
 import torch
 
 from retrieval_lib.augmentation import DHD_STRONG, RandomView, settings_for
-from retrieval_lib.experiments import Job, dhd, long_run
+from retrieval_lib.experiments import Job, dhd
 from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.experiments.dhd import TERMS
 from retrieval_lib.methods.dhd import DHDSettings
-from retrieval_lib.training import train
 
 
 def cells(name, digits):
@@ -92,32 +90,3 @@ def test_turned_bits_compares_each_image_with_its_own_strong_view(digits):
         seen = code.encode(code.descriptors((strong[i : i + 1] * 255).round() / 255))[0]
         assert turned[i] == pytest.approx(sum(a != b for a, b in zip(own.tolist(), seen.tolist(), strict=True)) / 28)
     assert 0 < turned.mean() < 1
-
-
-def test_the_long_run_is_judged_from_its_file_and_goes_on_after_a_stop(digits, book, monkeypatch):
-    grid = GRIDS["dhd-long"]
-    monkeypatch.setenv("RETRIEVAL_CACHE", str(book / "cache"))
-    cell = grid.cells("quick", digits)[0]
-    job = Job(cell, digits, cell.split(digits), "quick", weights=book / "checkpoints" / cell.checkpoint)
-    whole = grid.run(job)
-    assert whole == grid.evaluate_checkpoint(job, job.weights)
-    assert {value.search for value in whole} == {"test", "untrained", "validation"}
-    job.weights.unlink()
-
-    def stopped(*arguments, **settings):
-        seen = []
-
-        def stop(method, history):
-            seen.append(history)
-            if len(seen) == 2:  # before the first step, and after the first epoch
-                signal.raise_signal(signal.SIGINT)
-
-        return train(*arguments, callback=stop, **settings)
-
-    monkeypatch.setattr(long_run, "train", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        grid.run(job)
-    assert list((book / "cache").glob("*.state")) and not job.weights.exists()
-    monkeypatch.setattr(long_run, "train", train)
-    assert grid.run(job) == whole
-    assert not list((book / "cache").glob("*.state"))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from retrieval_lib.evaluation import InnerProduct, Relevance, evaluate
-from retrieval_lib.experiments import Job, gpq, gpq_long
+from retrieval_lib.experiments import Job, gpq
 from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.methods.gpq import GPQ
 
@@ -69,17 +69,6 @@ def test_a_tiny_trial_is_trained(digits):
     cell = GRIDS["gpq-trials"].cells("quick", digits)[0]
     values = GRIDS["gpq-trials"].run(Job(cell, digits, cell.split(digits), "quick"))
     assert all(0.1 < value.value <= 1 for value in values)
-
-
-def test_the_long_run_is_judged_from_its_file_which_fits_into_five_megabytes(digits, book):
-    grid = GRIDS["gpq-long"]
-    cell = grid.cells("quick", digits)[0]
-    job = Job(cell, digits, cell.split(digits), "quick", weights=book / "checkpoints" / cell.checkpoint)
-    whole = grid.run(job)
-    assert whole == grid.evaluate_checkpoint(job, job.weights)
-    assert [value.search for value in whole] == ["test", "test", "validation"]
-    large = gpq.build(digits, job.split, gpq_long.LONG, gpq.GPQSettings(bits=48), 0)
-    assert 2 * sum(p.numel() for p in large.parameters()) < 5e6
 
 
 def test_held_out_images_search_each_other_and_never_themselves(digits):

@@ -93,13 +93,3 @@ def test_people_never_seen_are_judged(faces):
     assert [value.search for value in values] == ["unseen", "test", "validation"]
     trained = set(faces.labels[split.train].tolist())
     assert not trained & set(faces.labels[split.searches["unseen"].query].tolist())
-
-
-def test_the_long_run_is_judged_from_its_file(faces, tmp_path, monkeypatch):
-    monkeypatch.setenv("RETRIEVAL_CACHE", str(tmp_path))
-    grid = GRIDS["sgh-long"]
-    cell = grid.cells("quick", faces)[0]
-    job = Job(cell, faces, cell.split(faces), "quick", weights=tmp_path / cell.checkpoint)
-    whole = grid.run(job)
-    assert [value.search for value in whole] == ["test", "validation"]
-    assert whole == grid.evaluate_checkpoint(job, job.weights)

@@ -1,19 +1,17 @@
 """The grids of SPQ: their cells, and a tiny cell of each kind, trained and judged."""
 
 import math
-import signal
 from dataclasses import asdict
 
 import pytest
 import torch
 
 from retrieval_lib.evaluation import Relevance, evaluate
-from retrieval_lib.experiments import Job, long_run, spq
+from retrieval_lib.experiments import Job, spq
 from retrieval_lib.experiments.budgets import TINY
 from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.methods.base import describe
 from retrieval_lib.methods.spq import SPQSettings
-from retrieval_lib.training import train
 
 NAMES = ("spq-bits", "spq-temperature", "spq-variants", "spq-views")
 
@@ -112,39 +110,3 @@ def test_trials_see_equally_many_images_and_are_judged_on_the_validation_part_al
 
 class Scored:
     scores = (0.5,)
-
-
-def test_the_long_run_is_judged_from_its_file_and_goes_on_after_a_stop(digits, book, monkeypatch):
-    grid = GRIDS["spq-long"]
-    monkeypatch.setenv("RETRIEVAL_CACHE", str(book / "cache"))
-    cell = grid.cells("quick", digits)[0]
-    job = job_of(cell, digits, weights=book / "checkpoints" / cell.checkpoint)
-    whole = grid.run(job)
-    assert whole == grid.evaluate_checkpoint(job, job.weights)
-    assert {value.search for value in whole} == {"test", "validation"}
-    job.weights.unlink()
-
-    def stopped(*arguments, **settings):
-        seen = []
-
-        def stop(method, history):
-            seen.append(history)
-            if len(seen) == 2:  # before the first step, and at the first evaluation
-                signal.raise_signal(signal.SIGINT)
-
-        return train(*arguments, callback=stop, **settings)
-
-    monkeypatch.setattr(long_run, "train", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        grid.run(job)
-    assert list((book / "cache").glob("*.state")) and not job.weights.exists()
-    monkeypatch.setattr(long_run, "train", train)
-    assert grid.run(job) == whole
-
-
-def test_the_long_runs_weights_in_half_precision_fit_into_five_megabytes(digits):
-    from retrieval_lib.experiments.spq_long import LONG
-
-    cell = GRIDS["spq-long"].cells("quick", digits)[0]
-    method = spq.build(digits, cell.split(digits), LONG, SPQSettings(bits=32), 0)
-    assert sum(2 * tensor.numel() for tensor in method.state_dict().values()) < 5e6

@@ -1,0 +1,78 @@
+"""The long runs of all methods: judged from their files, which are small; stopped, they go on as if nothing was."""
+
+import signal
+
+import pytest
+
+from retrieval_lib.data import load
+from retrieval_lib.experiments import Job, long_run
+from retrieval_lib.experiments.catalogue import GRIDS
+from retrieval_lib.training import train
+
+SEARCHES = {
+    "dhd-long": {"test", "untrained", "validation"},
+    "sgh-long": {"test", "validation"},
+    "gpq-long": {"test", "validation"},
+    "spq-long": {"test", "validation"},
+}
+
+
+@pytest.fixture
+def job(request, book, monkeypatch):
+    """The tiny job of a long run, by the grid's name."""
+    monkeypatch.setenv("RETRIEVAL_CACHE", str(book / "cache"))
+    grid = GRIDS[request.param]
+    images = load("orl") if grid.kind == "faces" else request.getfixturevalue("digits")
+    cell = grid.cells("quick", images)[0]
+    return Job(cell, images, cell.split(images), "quick", weights=book / "checkpoints" / cell.checkpoint)
+
+
+def test_every_long_run_is_tested_here():
+    assert {name for name, grid in GRIDS.items() if grid.evaluate_checkpoint is not None} == set(SEARCHES)
+
+
+@pytest.mark.parametrize(("name", "job"), [(name, name) for name in SEARCHES], indirect=["job"])
+def test_a_long_run_is_judged_from_its_file(name, job):
+    whole = GRIDS[name].run(job)
+    assert whole == GRIDS[name].evaluate_checkpoint(job, job.weights)
+    assert {value.search for value in whole} == SEARCHES[name]
+
+
+@pytest.mark.parametrize(("name", "job"), [(name, name) for name in SEARCHES], indirect=["job"])
+def test_the_weights_in_half_precision_fit_into_five_megabytes(name, job, monkeypatch):
+    made = []
+
+    def measured(method, *_, **__):
+        made.append(sum(2 * tensor.numel() for tensor in method.state_dict().values()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(long_run, "train", measured)
+    monkeypatch.setattr(long_run, "budget_for", lambda profile, wanted: wanted)
+    with pytest.raises(KeyboardInterrupt):
+        GRIDS[name].run(job)
+    assert 1e5 < made[0] < 5e6
+
+
+@pytest.mark.parametrize("job", ["dhd-long"], indirect=True)
+def test_a_stopped_long_run_goes_on(job, book, monkeypatch):
+    grid = GRIDS["dhd-long"]
+    whole = grid.run(job)
+    job.weights.unlink()
+
+    def stopped(*arguments, **settings):
+        seen = []
+
+        def stop(method, history):
+            seen.append(history)
+            if len(seen) == 2:  # before the first step, and at the first evaluation
+                signal.raise_signal(signal.SIGINT)
+
+        return train(*arguments, callback=stop, **settings)
+
+    monkeypatch.setattr(long_run, "train", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        grid.run(job)
+    assert list((book / "cache").glob("*.state")) and not job.weights.exists()
+    monkeypatch.setattr(long_run, "train", train)
+    assert grid.run(job) == whole
+    assert not list((book / "cache").glob("*.state"))
