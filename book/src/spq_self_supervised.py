@@ -632,7 +632,8 @@ notebook.result(
     f"{len(some):,} test queries in {len(search.database):,} images; mAP@{k}, tie-aware, divisor *retrieved*; the gap is "
     f"query by query, with its 95 % interval. With all {len(search.query):,} queries SPQ has "
     f"**{whole.mean_average_precision:.3f}**. Squared against plain distances: {told('SPQ, plain distances')}. Against PQ "
-    f"fitted afterwards to the same descriptors: {against_pq}. The quantization error of the learned codebooks is {errors[0] / errors[1]:.1f} times that of k-means: they were not "
+    f"fitted afterwards to the same descriptors: {against_pq}. The quantization "
+    f"error of the learned codebooks is {errors[0] / errors[1]:.1f} times that of k-means: they were not "
     "asked to lie near the descriptors, but to be told apart by their angles. Against PQ on pixels: "
     f"{told('PQ on pixels')}. The database holds the training images. SPQ saw their pixels, and not their labels."
 )
@@ -774,8 +775,8 @@ notebook.result(
 # ## Recorded: how the settings were chosen
 #
 # The views, the learning rate and the contrast's temperature were chosen on the validation part, once.
-# These are all the trials. Each saw as many images as the others, fewer than a third of what the live run on CIFAR-10 sees. The labels of
-# the validation part judged them. So a few choices of this page did use labels, though no weight did.
+# These are all the trials. Each saw as many images as the others, fewer than a third of what the live run on CIFAR-10
+# sees. The labels of the validation part judged them. So a few choices of this page did use labels, though no weight did.
 # `python -m retrieval_lib record spq-trials` runs them again.
 
 # %%
