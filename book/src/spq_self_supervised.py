@@ -349,7 +349,7 @@ history = train(
     split,
     settings,
     callback=notebook.live(draw),
-    snapshot_count=500,
+    snapshot_count=400,
 )
 
 # %%
@@ -384,8 +384,8 @@ usage_over_time(history)
 #| name: fig-spq-codewords
 #| caption: The first part of the validation images' descriptors and its codewords (stars), at four moments, in one plane.
 #|   A few far points lie outside the frame.
-#| alt: Four scatter plots with common axes. White stars lie in the middle. At first the points lie close together; later
-#|   they have spread out around the stars. Points of different classes overlap.
+#| alt: Four scatter plots with common axes. At first the points lie close together, and the white stars beside them.
+#|   Later the points are spread out around the stars. Points of different classes overlap.
 codewords_over_time(
     history, images.labels[history.points], images.class_names, crowded=True
 )
