@@ -141,8 +141,8 @@ def soft_choice(u, e, alpha):
 #| name: fig-gpq-soft
 #| tags: hide-input
 #| caption: The soft choice for one part among eight codewords on a circle, for four sharpnesses.
-#| alt: Four circles with eight stars on each, and one dot between two of them. With sharpness 1 all stars have similar
-#|   size. With growing sharpness the stars near the dot grow and the others vanish, and a diamond, the mixture, moves
+#| alt: Four circles with eight stars on each, and one dot between two of them. With sharpness 1 the stars shrink
+#|   gently away from the dot. With growing sharpness the stars near the dot grow and the others vanish, and a diamond, the mixture, moves
 #|   onto the nearest star.
 from retrieval_lib.plots import finish
 from retrieval_lib.plots.style import BLACK, BLUE, QUIET, VERMILION, WIDTH
@@ -385,7 +385,7 @@ print("terms", [tuple(t.shape) for t in terms])
 
 # %% [markdown]
 # **The library's twin** gives the same values. Three known slips give others: rows of $Z$ brought to norm 1, which takes
-# their temperature away; raw rows of $Z$ as codebooks, without the mixing; and labels that are compared without dividing
+# their temperature away; rows of $Z$ themselves as codebooks, without the mixing; and labels that are compared without dividing
 # by how many there are.
 
 # %%
@@ -614,7 +614,7 @@ notebook.result(
     f"{nearness(labelled_end):.0f}. "
     + (
         "The unlabelled ones, for which the search is made, lie further from the codewords, and the classifier is less "
-        "sure of them. This gap is what few labels cost."
+        "sure of them."
         if nearness(unlabelled_end) > nearness(labelled_end)
         and sureness(unlabelled_end) < sureness(labelled_end)
         else "No gap between the two is to be seen here."
@@ -716,7 +716,7 @@ notebook.result(
     f"{refitted.error(database[:10_000]):.2f}. A codebook for telling classes apart need not be one for drawing an "
     "image's descriptor again. "
     + (
-        "Yet the codebooks of k-means search no worse: what GPQ gains here, it gains in the network, which was trained to be "
+        "Yet the codebooks of k-means do not search measurably worse: what GPQ gains here, it gains in the network, which was trained to be "
         "quantized."
         if gap.low <= 0
         else ""
@@ -888,7 +888,7 @@ retrieval_grid(
 
 # %% [markdown]
 # Images with the same code are at the same distance: which of them comes first is chance, so read a row as a sample of what
-# is nearest. Where a row is wrong, it is often wrong from end to end: the query is taken for another class.
+# is nearest.
 #
 # ## Recorded: how the settings were chosen
 #
@@ -959,6 +959,8 @@ notebook.result(
 # - **What this chapter does not show yet.** What the unlabelled images buy is a question of several seeds, at equal steps and
 #   at equal views, with few labels and with more. `python -m retrieval_lib record gpq-labels`, `… record gpq-terms` and
 #   `… record gpq-bits` measure it here; until their results stand on this page, it makes no claim beyond the trials above.
+# - **Not the paper's training.** The paper takes an ImageNet-pretrained network like VGG, 500 labelled and 500 unlabelled images
+#   a step, and 3,000 steps of Adam at 2e-4 [5]. Here a small network starts from random weights.
 # - **The database was trained on.** Its labels were not seen, but its images were. A database of new images may score lower.
 # - **Closed world.** The prototypes know the classes that have labels. An image of another class gets a mixture of them.
 # - **Trap: the search of the published script.** See above: export the mixed codebooks, and bring everything to norm 1.
