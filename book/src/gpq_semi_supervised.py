@@ -141,9 +141,9 @@ def soft_choice(u, e, alpha):
 #| name: fig-gpq-soft
 #| tags: hide-input
 #| caption: The soft choice for one part among eight codewords on a circle, for four sharpnesses.
-#| alt: Four circles with eight stars on each, and one dot between two of them. With sharpness 1 the stars shrink
-#|   gently away from the dot. With growing sharpness the stars near the dot grow and the others vanish, and a diamond, the mixture, moves
-#|   onto the nearest star.
+#| alt: Four circles with eight stars on each, and one dot between two of them. With sharpness 1 the stars shrink gently
+#|   away from the dot. With growing sharpness the stars near the dot grow and the others vanish, and a diamond, the
+#|   mixture, moves onto the nearest star.
 from retrieval_lib.plots import finish
 from retrieval_lib.plots.style import BLACK, BLUE, QUIET, VERMILION, WIDTH
 
@@ -588,8 +588,8 @@ notebook.table(rows)
 #| caption: One part of labelled images (in colour), of unlabelled images (grey) and the codewords of its codebook (stars),
 #|   at four moments of the live run, in one common plane.
 #| alt: Four scatter plots with common axes. At first labelled and unlabelled points form one heap. In the later ones they
-#|   spread into a ring, labelled points of one class near each other and grey points around and between them; the stars
-#|   stand inside the ring and spread with it.
+#|   spread over a round area, labelled points of one class near each other and grey points around and between them; the
+#|   stars stand inside the area and spread with the points.
 chosen = torch.linspace(0, len(moments) - 1, 4).round().long().tolist()
 labelled_and_unlabelled(
     [moments[i] for i in chosen], labels_few, images.class_names
@@ -735,7 +735,8 @@ notebook.result(
 #| caption: One query's table. A row for each codebook, a column for each codeword, light where the codeword is like the
 #|   query. The red frames mark the code of the image at the right, one of the nearest.
 #| alt: A query image at the left, a table of twelve rows and sixteen columns in the middle, one cell of each row in a red
-#|   frame, and the image that was found at the right. The framed cells are among the lightest of their rows.
+#|   frame, and the image that was found at the right. Most framed cells are among the lighter ones of their
+#|   rows.
 from retrieval_lib.plots.grid import to_pixels
 from retrieval_lib.plots.style import SHADES, set_titles
 
@@ -870,8 +871,8 @@ notebook.result(
 # %%
 #| name: fig-gpq-search
 #| caption: Queries of the test part and what their tables find among the unlabelled images.
-#| alt: Rows of small images. The first image of each row is the query, the others are the nearest by table look-up, most
-#|   of them with a tick for the query's label; crosses mark wrong ones.
+#| alt: Rows of small images. The first image of each row is the query, the others are the nearest by table look-up, with
+#|   a tick where they have the query's label and a cross where they do not.
 from retrieval_lib.plots import retrieval_grid
 
 labels = images.labels[search.query]
