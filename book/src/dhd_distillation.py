@@ -18,7 +18,7 @@
 # **What you should know**: [hashing basics](hashing_basics.ipynb), back-propagation, and what a convolutional
 # network is.
 #
-# **How long it takes**: seven minutes on two CPU cores, of which the training takes five. A GPU makes it faster.
+# **How long it takes**: six minutes on two CPU cores, of which the training takes four and a half. A GPU makes it faster.
 
 # %%
 #| tags: set-up

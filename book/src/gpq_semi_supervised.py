@@ -19,7 +19,7 @@
 # **What you should know**: [product quantization](hashing_basics_fitted.ipynb), back-propagation, and what a
 # convolutional network is.
 #
-# **How long it takes**: seven minutes on two CPU cores, of which the training takes five. A GPU makes it faster.
+# **How long it takes**: five minutes on two CPU cores, of which the training takes three and a half. A GPU makes it faster.
 
 # %%
 #| tags: set-up

@@ -18,7 +18,7 @@
 # **What you should know**: product quantization and ADC, from [hashing basics](hashing_basics_fitted.ipynb), and
 # back-propagation.
 #
-# **How long it takes**: eight minutes on two CPU cores, of which the training takes up to six. A GPU makes it faster.
+# **How long it takes**: seven minutes on two CPU cores, of which the training takes five. A GPU makes it faster.
 
 # %%
 #| tags: set-up
