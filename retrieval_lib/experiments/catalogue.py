@@ -2,19 +2,22 @@
 
 from retrieval_lib.experiments.dhd import DHD_BITS, DHD_PLUGINS, DHD_TERMS, DHD_TRIALS
 from retrieval_lib.experiments.dhd_long import DHD_LONG
+from retrieval_lib.experiments.from_spq import FROM_SPQ
 from retrieval_lib.experiments.gpq import GPQ_BITS, GPQ_LABELS, GPQ_TERMS, GPQ_TRIALS
 from retrieval_lib.experiments.gpq_long import GPQ_LONG
+from retrieval_lib.experiments.gpq_pretrained import GPQ_PRETRAINED, GPQ_PRETRAINED_TRIALS
 from retrieval_lib.experiments.grid import Grid
 from retrieval_lib.experiments.lsh_pixels import LSH_PIXELS
-from retrieval_lib.experiments.sgh import SGH_BITS, SGH_LONG, SGH_METHODS, SGH_TERMS, SGH_TRIALS, SGH_UNSEEN, SGH_VIEWS
+from retrieval_lib.experiments.sgh import SGH_BITS, SGH_LONG, SGH_METHODS, SGH_TERMS, SGH_TRIALS, SGH_VIEWS
 from retrieval_lib.experiments.shallow_codes import SHALLOW_CODES, SHALLOW_LARGE
 from retrieval_lib.experiments.spq import SPQ_BITS, SPQ_TEMPERATURE, SPQ_TRIALS, SPQ_VARIANTS, SPQ_VIEWS
 from retrieval_lib.experiments.spq_long import SPQ_LONG
 
 _ALL = (
     LSH_PIXELS, SHALLOW_CODES, SHALLOW_LARGE, DHD_TRIALS, DHD_BITS, DHD_TERMS, DHD_PLUGINS, DHD_LONG, SGH_TRIALS, SGH_METHODS, SGH_TERMS,
-    SGH_VIEWS, SGH_BITS, SGH_UNSEEN, SGH_LONG,
-    GPQ_TRIALS, GPQ_LABELS, GPQ_TERMS, GPQ_BITS, GPQ_LONG, SPQ_TRIALS, SPQ_BITS,
-    SPQ_TEMPERATURE, SPQ_VARIANTS, SPQ_VIEWS, SPQ_LONG,
+    SGH_VIEWS, SGH_BITS, SGH_LONG,
+    GPQ_TRIALS, GPQ_LABELS, GPQ_TERMS, GPQ_BITS, GPQ_LONG, GPQ_PRETRAINED_TRIALS,
+    GPQ_PRETRAINED, SPQ_TRIALS, SPQ_BITS,
+    SPQ_TEMPERATURE, SPQ_VARIANTS, SPQ_VIEWS, SPQ_LONG, FROM_SPQ,
 )  # fmt: skip
 GRIDS: dict[str, Grid] = {grid.name: grid for grid in _ALL}

@@ -11,7 +11,8 @@ from retrieval_lib.experiments.budgets import Budget, budget_for
 from retrieval_lib.experiments.grid import Cell, Grid, Job
 from retrieval_lib.experiments.values import Value
 from retrieval_lib.methods.base import Method
-from retrieval_lib.training import load_checkpoint, save_checkpoint, train
+from retrieval_lib.quantization import codeword_usage, perplexity
+from retrieval_lib.training import History, load_checkpoint, save_checkpoint, train
 
 SHOWN = 200  # images that the history's snapshots follow: few, so that the file stays small
 
@@ -44,7 +45,7 @@ class LongRun:
         settings = replace(budget.training(job.cell.seed), evaluate_every=every, save_every=100)
         state = cache_folder() / f"{job.cell.key(job.split.hash, job.profile)}.state"
         history = train(method, job.images, job.split, settings, state_path=state, snapshot_count=SHOWN)
-        about = {**asdict(method.settings), "widths": budget.widths}
+        about = {**asdict(method.settings), "widths": budget.widths, "least_perplexity": least_perplexity(history)}
         save_checkpoint(job.weights, method, about, history, dtype=torch.float16)
         return self._judged(job, method, job.weights)
 
@@ -63,6 +64,19 @@ class LongRun:
         if self.side is not None:
             job = replace(job, images=job.images.resized(self.side))
         return job, self.build(job, budget), budget
+
+
+def least_perplexity(history: History) -> list[tuple[int, float]]:
+    """By step, the perplexity of the codebook that uses its codewords least, over the images of the snapshots.
+
+    Empty for a method without codebooks.
+    """
+    told = []
+    for moment in history.snapshots:
+        if moment.codes is not None:
+            used = codeword_usage(moment.codes, moment.codebooks.shape[1])  # (M, K)
+            told.append((moment.step, float(perplexity(used).min())))
+    return told
 
 
 def long_grid(

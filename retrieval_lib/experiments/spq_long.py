@@ -2,7 +2,7 @@
 
 from retrieval_lib.augmentation import SIMCLR
 from retrieval_lib.data import ImageSet
-from retrieval_lib.experiments.budgets import Budget
+from retrieval_lib.experiments.budgets import Budget, budget_for
 from retrieval_lib.experiments.grid import Cell, Job
 from retrieval_lib.experiments.long_run import LongRun, long_grid
 from retrieval_lib.experiments.spq import build, judge_search, protocol
@@ -13,6 +13,11 @@ LONG = Budget((64, 128, 256), 24_000, batch_size=256, learning_rate=2e-3)  # 136
 
 def _cell(profile: str, images: ImageSet) -> Cell:
     return Cell("SPQ", "long run", protocol(profile, images), 32)
+
+
+def spq_of_long_run(job: Job) -> SPQ:
+    """The method as the long run begins, for whoever loads its weights."""
+    return _build(job, budget_for(job.profile, LONG))
 
 
 def _build(job: Job, budget: Budget) -> SPQ:

@@ -26,6 +26,7 @@ class BlockHashingSettings:
         units: values of the descriptor in each block.
         view: how a random view of a face is made.
         view_count: how many views of each image a step sees; they count alike.
+        first_strength: what every probability of the first view is multiplied by; at 1 all views are made alike.
         images_per_class: images of each person in a batch; 0: drawn freely.
         descriptor_classification: weight of this term; 0 leaves it out.
         code_classification: weight of this term.
@@ -36,6 +37,7 @@ class BlockHashingSettings:
     units: int = 6
     view: ViewSettings = FACES
     view_count: int = 1
+    first_strength: float = 1.0
     images_per_class: int = 0
     descriptor_classification: float = 1.0
     code_classification: float = 1.0
@@ -122,7 +124,8 @@ class BlockHashing(BinaryMethod):
     def __init__(self, backbone: Backbone, classes: int, settings: BlockHashingSettings | None = None, seed: int = 0):
         super().__init__()
         self.settings = s = settings or BlockHashingSettings()
-        self.bits, self.images_per_class, self.views = s.bits, s.images_per_class, (s.view,) * s.view_count
+        self.bits, self.images_per_class = s.bits, s.images_per_class
+        self.views = (s.view.weakened(s.first_strength), *(s.view,) * (s.view_count - 1))
         generator = torch.Generator().manual_seed(seed)
         self.backbone, self.head = backbone, BlockHead(backbone.dimension, s.bits, s.units, generator)
         self.code_classifier = _seeded_linear(s.bits, classes, generator)

@@ -27,6 +27,7 @@ class SGHSettings:
         view_count: V, how many views of each image a step sees.
         first_strength: what every probability of the first view is multiplied by; at 1 all views are made alike.
         images_per_class: images of each person in a batch, so that there are pairs; 0: drawn freely.
+        supervise: the views that the identity term reads: `all`, or the `first` alone.
         temperature: T of the identity term.
         pair_temperature: tau of the pairwise term.
         identity: weight of this term; 0 leaves it out.
@@ -40,6 +41,7 @@ class SGHSettings:
     view_count: int = 2
     first_strength: float = 1.0
     images_per_class: int = 4
+    supervise: str = "all"
     temperature: float = 0.2
     pair_temperature: float = 0.2
     identity: float = 1.0
@@ -57,6 +59,8 @@ class SGHSettings:
         for name in ("images_per_class", "identity", "self_similarity", "pairwise", "quantization"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: give 0 or more.")
+        if self.supervise not in ("all", "first"):
+            raise ValueError(f"supervise={self.supervise!r}: choose all or first.")
         if not (self.identity or self.self_similarity or self.pairwise):
             raise ValueError("identity, self_similarity and pairwise are all 0: nothing would be learned; keep one.")
         if self.view_count < 2 and (self.self_similarity or self.pairwise):
@@ -97,10 +101,11 @@ class SGH(BinaryMethod):
             self.proxies = class_proxies(classes, self.bits, generator)
 
     def loss_terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Up to four terms; all views count alike.
+        """Up to four terms; all views count alike, but where the identity term is told to read the first alone.
 
         - `identity`: "face image hashing methods with supervised classification training have shown outstanding
-          performance". The cosine to a proxy for each person, as in DHD; the mean over the views.
+          performance". The cosine to a proxy for each person, as in DHD; the mean over the views
+          that it reads.
         - `self-similarity`, `pairwise`: "gently considers self and pairwise-similarity simultaneously"; see
           `sgh_losses`. "Gently" is also why their weights are small.
         - `quantization`: "compact hash code"; that values must be near -1 and +1, no sentence says. As in DHD.
@@ -108,7 +113,8 @@ class SGH(BinaryMethod):
         s, codes = self.settings, [self.head(self.backbone(view)) for view in batch.views]  # V of (B, bits)
         terms = {}
         if s.identity:
-            losses = [hash_proxy_loss(view, self.proxies, batch.targets, s.temperature) for view in codes]
+            read = codes if s.supervise == "all" else codes[:1]
+            losses = [hash_proxy_loss(view, self.proxies, batch.targets, s.temperature) for view in read]
             terms["identity"] = s.identity * sum(losses) / len(losses)
         if s.self_similarity:
             terms["self-similarity"] = s.self_similarity * self_similarity_loss(codes)

@@ -1,12 +1,9 @@
 """The grids of GPQ: their cells, and a tiny one trained and judged."""
 
 import pytest
-import torch
 
-from retrieval_lib.evaluation import InnerProduct, Relevance, evaluate
 from retrieval_lib.experiments import Job, gpq
 from retrieval_lib.experiments.catalogue import GRIDS
-from retrieval_lib.methods.gpq import GPQ
 
 
 def test_every_trial_is_another_setting_that_the_loop_gets(digits, monkeypatch):
@@ -41,8 +38,7 @@ def test_labels_and_variants(digits):
     assert bits == {(b, s) for b in (12, 24, 32, 48) for s in range(3)}
 
 
-@pytest.mark.parametrize("name", ["gpq-labels", "gpq-terms"])
-def test_labels_alone_see_as_many_steps_or_as_many_images(digits, monkeypatch, name):
+def test_labels_alone_see_as_many_steps_or_as_many_images(digits, monkeypatch):
     ran = {}
 
     def train(method, images, split, settings, **_):
@@ -51,8 +47,8 @@ def test_labels_alone_see_as_many_steps_or_as_many_images(digits, monkeypatch, n
 
     monkeypatch.setattr(gpq, "train", train)
     monkeypatch.setattr(gpq, "judge_test", lambda *_: [])
-    for cell in GRIDS[name].cells("quick", digits)[:5]:
-        GRIDS[name].run(Job(cell, digits, cell.split(digits), "quick"))
+    for cell in GRIDS["gpq-labels"].cells("quick", digits)[:3]:
+        GRIDS["gpq-labels"].run(Job(cell, digits, cell.split(digits), "quick"))
     assert ran["labels alone, equal steps"][0] == ran["GPQ"][0]
     assert ran["labels alone, equal views"][1] == ran["GPQ"][1]
 
@@ -69,32 +65,3 @@ def test_a_tiny_trial_is_trained(digits):
     cell = GRIDS["gpq-trials"].cells("quick", digits)[0]
     values = GRIDS["gpq-trials"].run(Job(cell, digits, cell.split(digits), "quick"))
     assert all(0.1 < value.value <= 1 for value in values)
-
-
-def test_held_out_images_search_each_other_and_never_themselves(digits):
-    """Each half searches the other, and both scores are averaged."""
-
-    class Pixels(GPQ):
-        def __init__(self):
-            torch.nn.Module.__init__(self)
-            self.one = torch.nn.Parameter(torch.ones(1))
-
-        def descriptors(self, images):
-            return images.flatten(1)
-
-        def encode(self, descriptors):
-            return descriptors
-
-        def distances(self, query, database_codes):
-            return InnerProduct(query, database_codes)
-
-    positions = torch.arange(0, 200, 5)
-    found = gpq.among_held_out(Pixels(), digits, positions)
-    halves = positions[torch.randperm(40, generator=torch.Generator().manual_seed(0))].chunk(2)
-    assert not torch.isin(halves[0], halves[1]).any()
-    expected = []
-    for query, database in (halves, halves[::-1]):
-        x, y = (digits.images[part].flatten(1).float() / 255 for part in (query, database))
-        relevance = Relevance(digits.labels[query], digits.labels[database])
-        expected.append(evaluate(InnerProduct(x, y), relevance, k=None).mean_average_precision)
-    assert found == pytest.approx(sum(expected) / 2)

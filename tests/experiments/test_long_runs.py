@@ -8,6 +8,7 @@ from retrieval_lib.data import load
 from retrieval_lib.experiments import Job, long_run
 from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.training import train
+from retrieval_lib.training.checkpoints import read_tensors
 
 SEARCHES = {
     "dhd-long": {"test", "untrained", "validation"},
@@ -51,6 +52,15 @@ def test_the_weights_in_half_precision_fit_into_five_megabytes(name, job, monkey
     with pytest.raises(KeyboardInterrupt):
         GRIDS[name].run(job)
     assert 1e5 < made[0] < 5e6
+
+
+@pytest.mark.parametrize("job", ["spq-long"], indirect=True)
+def test_the_file_tells_how_the_codewords_were_used(job):
+    GRIDS["spq-long"].run(job)
+    told = read_tensors(job.weights)[1]
+    least = told["settings"]["least_perplexity"]
+    assert [step for step, _ in least] == told["history"]["score_steps"]
+    assert all(1 <= value <= 16 for _, value in least)
 
 
 @pytest.mark.parametrize("job", ["dhd-long"], indirect=True)

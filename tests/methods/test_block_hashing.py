@@ -79,6 +79,7 @@ def test_descriptors_codes_and_distances(batch):
     assert h.shape == (9, 12) and h.abs().max() < 1 and torch.equal(codes, h >= 0) and method.bits == 12
     assert torch.equal(method.distances(h[:2], codes).block(0, 2), (codes[:2, None] != codes[None]).sum(2).int())
     assert method.views == (FACES,) and small(view_count=3, images_per_class=4).views == (FACES,) * 3
+    assert small(view_count=2, first_strength=0.5).views == (FACES.weakened(0.5), FACES)
 
 
 def test_terms_are_means_over_the_views_with_their_weights(batch):

@@ -52,6 +52,18 @@ def test_the_first_view_can_be_a_weaker_one():
         small(first_strength=1.5)
 
 
+def test_the_identity_term_can_read_the_first_view_alone(batch):
+    method = small(supervise="first").eval()
+    first = method.descriptors(batch.views[0])
+    terms, all_terms = method.loss_terms(batch, 0), small().eval().loss_terms(batch, 0)
+    torch.testing.assert_close(terms["identity"], hash_proxy_loss(first, method.proxies, batch.targets, 0.2))
+    assert not torch.isclose(terms["identity"], all_terms["identity"])
+    for name in set(terms) - {"identity"}:
+        torch.testing.assert_close(terms[name], all_terms[name])
+    with pytest.raises(ValueError, match="supervise='second': choose all or first"):
+        small(supervise="second")
+
+
 def test_each_term_is_its_loss_of_all_views(batch):
     method = small(
         identity=2.0, self_similarity=0.3, pairwise=0.7, quantization=0.2, temperature=0.5, pair_temperature=0.4

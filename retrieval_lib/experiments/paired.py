@@ -1,0 +1,47 @@
+"""Recorded results compared seed by seed: what a change does, with the luck of the seed taken out."""
+
+import pandas as pd
+
+from retrieval_lib.evaluation import paired_difference
+
+
+def differences(table: pd.DataFrame, by: str, reference: str) -> pd.DataFrame:
+    """Each group minus the reference, paired by seed: the mean and its 95 % t-interval.
+
+    Args:
+        table: as `retrieval_lib.experiments.read_results` gives it, one metric only.
+        by: the column that names the groups, for instance `variant`.
+        reference: the group that is subtracted from the others.
+
+    Returns:
+        A row for each other group, in the table's order: `by`, mean, low, high, and seeds (how many both have).
+
+    Raises:
+        ValueError: there is no such group, a group has a seed twice, or shares fewer than two with the reference.
+    """
+    if reference not in set(table[by]):
+        raise ValueError(f"There is no {by} {reference!r}; there are {', '.join(map(str, table[by].unique()))}.")
+    if (twice := table[table.duplicated([by, "seed"])]).shape[0]:
+        raise ValueError(
+            f"{twice[by].iloc[0]!r} has the seed {twice.seed.iloc[0]} twice: choose one metric and search."
+        )
+    wide = table.pivot(index="seed", columns=by, values="value")
+    rows = []
+    for group in table[by].unique():
+        if group == reference:
+            continue
+        both = wide[[group, reference]].dropna()
+        if len(both) < 2:
+            raise ValueError(f"{group!r} shares {len(both)} seeds with {reference!r}; an interval needs two.")
+        found = paired_difference(both[group].to_numpy(), both[reference].to_numpy())
+        rows.append({by: group, "mean": found.mean, "low": found.low, "high": found.high, "seeds": len(both)})
+    return pd.DataFrame(rows)
+
+
+def verdict(row: pd.Series) -> str:
+    """What an interval says of the sign of a difference: `more`, `less` or `no measurable difference`.
+
+    >>> verdict(pd.Series({"low": -0.1, "high": 0.2}))
+    'no measurable difference'
+    """
+    return "more" if row["low"] > 0 else "less" if row["high"] < 0 else "no measurable difference"

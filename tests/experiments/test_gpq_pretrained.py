@@ -1,0 +1,89 @@
+"""GPQ on given features: it learns, it reads no hidden label, and the probe is an honest classifier."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from retrieval_lib.experiments import Job, gpq_pretrained
+from retrieval_lib.experiments.catalogue import GRIDS
+from retrieval_lib.experiments.gpq_pretrained import FeatureInput, probe_accuracy, train_on_features
+from retrieval_lib.methods.gpq import GPQ, GPQSettings
+from retrieval_lib.training import TrainingSettings
+
+SCHEDULE = TrainingSettings(60, 50, learning_rate=2e-2, warm_up=2)
+
+
+@pytest.fixture
+def features(digits):
+    """Noise, and in it which digit it is: a linear classifier can tell most of them apart."""
+    noise = torch.randn(len(digits.labels), 20, generator=torch.Generator().manual_seed(0))
+    return noise + 4 * torch.nn.functional.one_hot(digits.labels, 20)
+
+
+@pytest.fixture
+def split(digits):
+    return GRIDS["gpq-pretrained"].cells("quick", digits)[0].split(digits)
+
+
+def trained(digits, split, features, **settings):
+    method = GPQ(FeatureInput(20, 0.0), 10, GPQSettings(bits=16, **settings))
+    train_on_features(method, features, digits, split, SCHEDULE)
+    return method
+
+
+def score(method, features, images, split):
+    search = split.searches["test"]
+    (value,) = gpq_pretrained.judge_features(method, features, images, search.query, search.database, "test")
+    return value.value
+
+
+def test_it_learns_and_reads_no_label_but_those_of_the_training_images(digits, split, features):
+    before = GPQ(FeatureInput(20, 0.0), 10, GPQSettings(bits=16)).eval()
+    method = trained(digits, split, features)
+    assert score(method, features, digits, split) > score(before, features, digits, split) + 0.2
+    hidden = digits.labels.clone()
+    others = torch.ones(len(hidden), dtype=torch.bool)
+    others[split.train] = False
+    hidden[others] = 9 - hidden[others]
+    again = trained(replace(digits, labels=hidden), split, features)
+    for name, weights in method.state_dict().items():
+        assert torch.equal(weights, again.state_dict()[name]), name
+
+
+def test_labels_alone_takes_no_unlabelled_features(digits, split, features):
+    spoiled = features.clone()
+    spoiled[split.unlabelled] = torch.nan
+    method = trained(digits, split, spoiled, entropy=0.0)
+    assert all(torch.isfinite(weights).all() for weights in method.parameters())
+
+
+def test_dropout_hides_features_in_training_only():
+    layer, ones = FeatureInput(1000, 0.5), torch.ones(2, 1000)
+    assert torch.equal(layer.eval()(ones), ones)
+    assert 300 < (layer.train()(ones)[0] == 0).sum() < 700
+
+
+def test_the_probe_learns_from_training_labels_and_is_judged_on_the_queries(digits, split, features):
+    honest = probe_accuracy(features, digits, split)
+    assert 0.6 < honest <= 1.0
+    wrong = digits.labels.clone()
+    wrong[split.searches["test"].query] = (wrong[split.searches["test"].query] + 1) % 10
+    assert probe_accuracy(features, replace(digits, labels=wrong), split) < 0.4
+    shuffled = digits.labels.clone()
+    shuffled[split.train] = (shuffled[split.train] + 1) % 10
+    assert probe_accuracy(features, replace(digits, labels=shuffled), split) < 0.4
+
+
+def test_cells_of_both_grids(digits, features, monkeypatch):
+    monkeypatch.setattr(gpq_pretrained, "standardised_features", lambda images, split: features)
+    for name, searches in (("gpq-pretrained-trials", {"validation"}), ("gpq-pretrained", {"test"})):
+        cells = GRIDS[name].cells("quick", digits)
+        for cell in (cells[0], cells[-1]):
+            values = GRIDS[name].run(Job(cell, digits, cell.split(digits), "quick"))
+            assert {value.search for value in values} == searches and all(0 < v.value <= 1 for v in values)
+    told = [
+        (c.settings["dropout"], c.settings["learning_rate"])
+        for c in GRIDS["gpq-pretrained-trials"].cells("quick", digits)
+    ]
+    assert (gpq_pretrained.CHOSEN["dropout"], gpq_pretrained.CHOSEN["learning_rate"]) in told
