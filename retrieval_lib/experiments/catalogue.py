@@ -6,6 +6,7 @@ from retrieval_lib.experiments.from_spq import FROM_SPQ
 from retrieval_lib.experiments.gpq import GPQ_BITS, GPQ_LABELS, GPQ_TERMS, GPQ_TRIALS
 from retrieval_lib.experiments.gpq_long import GPQ_LONG
 from retrieval_lib.experiments.gpq_pretrained import GPQ_PRETRAINED, GPQ_PRETRAINED_TRIALS
+from retrieval_lib.experiments.gpq_unseen import GPQ_UNSEEN
 from retrieval_lib.experiments.grid import Grid
 from retrieval_lib.experiments.lsh_pixels import LSH_PIXELS
 from retrieval_lib.experiments.sgh import SGH_BITS, SGH_LONG, SGH_METHODS, SGH_TERMS, SGH_TRIALS, SGH_VIEWS
@@ -17,7 +18,7 @@ _ALL = (
     LSH_PIXELS, SHALLOW_CODES, SHALLOW_LARGE, DHD_TRIALS, DHD_BITS, DHD_TERMS, DHD_PLUGINS, DHD_LONG, SGH_TRIALS, SGH_METHODS, SGH_TERMS,
     SGH_VIEWS, SGH_BITS, SGH_LONG,
     GPQ_TRIALS, GPQ_LABELS, GPQ_TERMS, GPQ_BITS, GPQ_LONG, GPQ_PRETRAINED_TRIALS,
-    GPQ_PRETRAINED, SPQ_TRIALS, SPQ_BITS,
+    GPQ_PRETRAINED, GPQ_UNSEEN, SPQ_TRIALS, SPQ_BITS,
     SPQ_TEMPERATURE, SPQ_VARIANTS, SPQ_VIEWS, SPQ_LONG, FROM_SPQ,
 )  # fmt: skip
 GRIDS: dict[str, Grid] = {grid.name: grid for grid in _ALL}
