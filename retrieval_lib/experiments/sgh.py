@@ -34,6 +34,7 @@ TERMS: dict[str, dict] = {
     "without self-similarity": {"self_similarity": 0.0},
     "without pairwise similarity": {"pairwise": 0.0},
     "without both similarities": {"self_similarity": 0.0, "pairwise": 0.0},
+    "both similarities at 0.1": {"self_similarity": 0.1, "pairwise": 0.1},
     "without quantization": {"quantization": 0.0},
     "without identity": {"identity": 0.0, "self_similarity": 1.0, "pairwise": 1.0},
 }
