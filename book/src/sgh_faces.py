@@ -906,7 +906,9 @@ notebook.result(
 #| name: fig-sgh-terms
 #| caption: Recorded on LFW: mAP of each change minus that of SGH as it is, paired by seed, with 95 % intervals over five
 #|   seeds. Left of the dashed line a change costs.
-#| alt: ALT-TERMS
+#| alt: Two panels of points with horizontal intervals, a row for each change. Among people seen in training, points of
+#|   changes that leave a similarity out lie right of the line; those without the identity term, and with four views,
+#|   lie far left. Among people never seen, most points lie left of the line or touch it.
 import pandas as pd
 
 from retrieval_lib.plots.intervals import interval_rows
@@ -940,7 +942,8 @@ notebook.result(
 # %%
 #| name: fig-sgh-bits
 #| caption: Recorded on LFW: mAP over the whole ranking by the number of bits, mean and 95 % interval over five seeds.
-#| alt: ALT-BITS
+#| alt: Two rising lines against 12 to 64 bits, steep at first and flatter later. The one of people seen in training
+#|   lies above that of people never seen.
 from retrieval_lib.experiments import over_seeds
 from retrieval_lib.plots import by_bits
 
@@ -975,7 +978,8 @@ notebook.result(
 # %%
 #| name: fig-sgh-long
 #| caption: The long run from its history, recorded on LFW: terms of the loss, and the validation score.
-#| alt: ALT-LONG
+#| alt: Two panels. The terms of the loss fall, the identity term most. The validation score rises quickly and then
+#|   levels off.
 from retrieval_lib.paths import checkpoints_folder
 from retrieval_lib.plots.story import story
 from retrieval_lib.training import History
