@@ -14,7 +14,7 @@ def differences(table: pd.DataFrame, by: str, reference: str) -> pd.DataFrame:
         reference: the group that is subtracted from the others.
 
     Returns:
-        A row for each other group, in the table's order: `by`, mean, low, high, and seeds (how many both have).
+        A row for each other group with `by`, mean, low, high, and seeds (how many both have).
 
     Raises:
         ValueError: there is no such group, a group has a seed twice, or shares fewer than two with the reference.
