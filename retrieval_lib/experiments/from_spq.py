@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from retrieval_lib.backbones import Backbone
 from retrieval_lib.data import ImageSet, make_split
 from retrieval_lib.experiments.budgets import Budget, budget_for
-from retrieval_lib.experiments.gpq import build, judge_test, protocol
+from retrieval_lib.experiments.gpq import build, judge_test, label_counts, protocol
 from retrieval_lib.experiments.grid import Cell, Grid, Job
 from retrieval_lib.experiments.spq_long import SPQ_LONG, spq_of_long_run
 from retrieval_lib.experiments.values import Value
@@ -14,7 +14,7 @@ from retrieval_lib.paths import checkpoints_folder
 from retrieval_lib.training import load_checkpoint, train
 
 TUNED = Budget((64, 128, 256), 500, learning_rate=2e-3)  # widths as SPQ's long run has them
-LABELS, LABELS_QUICK = (500, 5000), (70, 100)
+LABELS = (500, 5000)
 STARTS = ("from scratch", "from SPQ")
 
 
@@ -47,7 +47,7 @@ def _cells(profile: str, images: ImageSet) -> list[Cell]:
     return [
         Cell("GPQ", start, drawn, 48, seed, split_settings={"labels": labels})
         for seed in range(3)
-        for labels in (LABELS_QUICK if profile == "quick" else LABELS)
+        for labels in label_counts(profile, images, LABELS)
         for start in STARTS
     ]
 

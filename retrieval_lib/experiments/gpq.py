@@ -52,7 +52,7 @@ TERMS: dict[str, dict[str, float]] = {
     "entropy x 0.3": {"entropy": 0.03},
 }
 LABELS = (250, 500, 1000, 5000)
-LABELS_QUICK = (70, 100)
+FEW_LABELS = (70, 100)  # of the small data sets, and of the profile `quick`
 BITS = (12, 24, 32, 48)
 FITTED_ON = 10_000  # descriptors that PQ and OPQ are fitted to
 
@@ -115,6 +115,11 @@ def protocol(profile: str, images: ImageSet) -> str:
     return protocol_for(images, "semi-supervised", "quick" if profile == "quick" else "full")
 
 
+def label_counts(profile: str, images: ImageSet, wanted: Sequence[int]) -> Sequence[int]:
+    """The numbers of labels that a grid compares: those wanted, where the data set is large enough for them."""
+    return FEW_LABELS if profile == "quick" or len(images.labels) < 10 * max(wanted) else wanted
+
+
 def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
     drawn = protocol(profile, images)
     return [
@@ -129,7 +134,7 @@ def _labels_cells(profile: str, images: ImageSet) -> list[Cell]:
     return [
         Cell("GPQ", name, drawn, 48, seed, settings=changes, split_settings={"labels": labels})
         for seed in range(3)
-        for labels in (LABELS_QUICK if profile == "quick" else LABELS)
+        for labels in label_counts(profile, images, LABELS)
         for name, changes in ALONE.items()
     ]
 

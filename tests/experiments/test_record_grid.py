@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from retrieval_lib.experiments import Cell, Value, list_grids, record_grid
+from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.experiments.record import estimate, plan
 from retrieval_lib.experiments.records import read_records, results_file
 from retrieval_lib.files import sha256_of_file
+from retrieval_lib.profiles import PROFILES
 
 
 def recorded():
@@ -127,6 +129,12 @@ def test_cells_with_other_splits_get_theirs(hashes, digits):
     assert len({split.hash for _, split in planned}) == 3
     assert len(planned[0][1].train) == 50
     assert all(split.hash == cell.split(digits).hash for cell, split in planned)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", [name for name, grid in GRIDS.items() if grid.kind == "general"])
+def test_every_grid_can_be_recorded_on_the_embedded_images(digits, name, profile):
+    assert plan(GRIDS[name], digits, profile)
 
 
 def test_the_estimate_learns_from_what_was_recorded(hashes, digits):
