@@ -99,8 +99,8 @@ def settings_for(settings: ViewSettings, dataset: str, channels: int) -> ViewSet
 class RandomView(nn.Module):
     """A random view of each image of a batch.
 
-    kornia draws its parameters per image; only its crop decides once a batch whether it is applied, so that this
-    decision is taken here.
+    kornia draws its parameters per image, with two exceptions. Its crop decides once a batch whether it is applied, so
+    that this decision is taken here. And its jitter draws the order of its four changes once a batch.
 
     Args:
         settings: which changes, and how probable.

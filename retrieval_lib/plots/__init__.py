@@ -5,7 +5,7 @@ from retrieval_lib.plots.codewords import usage_map
 from retrieval_lib.plots.distances import distance_histograms
 from retrieval_lib.plots.embedding import embedding_map, fit_map
 from retrieval_lib.plots.grid import retrieval_grid
-from retrieval_lib.plots.lines import by_bits, precision_recall, trade_off
+from retrieval_lib.plots.lines import by_bits, by_number, precision_recall, trade_off
 from retrieval_lib.plots.style import finish, line_style, use_style
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "bit_correlation",
     "bit_statistics",
     "by_bits",
+    "by_number",
     "code_strips",
     "distance_histograms",
     "embedding_map",

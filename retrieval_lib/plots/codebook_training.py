@@ -15,7 +15,6 @@ from retrieval_lib.plots.panels import (
     check_history,
     class_legend,
     loss_panel,
-    name_classes,
     points_panel,
     score_panel,
     small_multiples,
@@ -28,7 +27,7 @@ from retrieval_lib.training import History, Snapshot
 
 
 def codebook_training(
-    history: History, labels: Tensor, class_names: Sequence[str], codebook: int = 0, crowded: bool = False
+    history: History, labels: Tensor, class_names: Sequence[str], codebook: int = 0, central: bool = False
 ) -> Figure:
     """Five panels of a run that learns product codes, as far as it has come.
 
@@ -42,8 +41,8 @@ def codebook_training(
         labels: (n,) class numbers of the run's fixed images.
         class_names: a name for each class.
         codebook: which part of the descriptors is shown below, from 0 to M - 1.
-        crowded: for classes that overlap, and descriptors of very different lengths: a legend names the classes, and
-            the frame holds the central 98 % of the points in each direction.
+        central: for descriptors of very different lengths: the frame holds the central 98 % of the points in each
+            direction.
 
     Raises:
         ValueError: there is no snapshot yet, or it holds no codebooks or none of this number, or the labels are not
@@ -63,13 +62,11 @@ def codebook_training(
     _perplexity_panel(axes["perplexity"], history)
     points, words = plane_of(latest, codebook)(latest)
     points_panel(axes["map"], points, labels)
-    stars(axes["map"], words)
-    if crowded:
+    stars(axes["map"], words, small=central)
+    if central:
         central_frame(axes["map"], points)
-        class_legend(figure, labels, class_names)
-    else:
-        name_classes(axes["map"], points, labels, class_names)
-    axes["map"].set_aspect("equal", "box" if crowded else "datalim")  # a circle stays one
+    class_legend(figure, labels, class_names)
+    axes["map"].set_aspect("equal", "box" if central else "datalim")  # a circle stays one
     set_titles(axes["map"], title=f"part {codebook + 1} of the descriptors and its codewords, step {latest.step:,}")
     return finish(figure)
 
@@ -80,18 +77,18 @@ def codewords_over_time(
     class_names: Sequence[str],
     codebook: int = 0,
     columns: int = 4,
-    crowded: bool = False,
+    central: bool = False,
 ) -> Figure:
     """Small multiples: one part of the fixed images and its codewords (stars) at several moments, in one plane.
 
     Args:
-        history, labels, class_names, codebook, crowded: as `codebook_training`.
+        history, labels, class_names, codebook, central: as `codebook_training`.
         columns: how many moments are shown, spread evenly; the first and the last are always among them.
     """
     _check(history, labels, codebook)
     plane = plane_of(history.snapshots[-1], codebook)
     moments = {s.step: plane(s) for s in spread_moments(history, columns)}
-    return small_multiples(moments, labels, class_names, equal=True, crowded=crowded)
+    return small_multiples(moments, labels, class_names, equal=True, central=central)
 
 
 def usage_over_time(history: History, columns: int = 4) -> Figure:

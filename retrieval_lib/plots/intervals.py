@@ -1,5 +1,6 @@
 """Differences with their intervals, a row each: whether an interval holds zero is seen at a glance."""
 
+import textwrap
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
@@ -7,6 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from retrieval_lib.plots.style import QUIET, WIDTH, finish, marker_style, set_titles
+
+LONGEST = 26  # characters of a row's name in one line
 
 
 def interval_rows(panels: Mapping[str, pd.DataFrame], by: str, xlabel: str) -> Figure:
@@ -25,7 +28,8 @@ def interval_rows(panels: Mapping[str, pd.DataFrame], by: str, xlabel: str) -> F
     if not names or not names[0] or any(other != names[0] for other in names):
         raise ValueError(f"Give tables with the same rows, at least one; these have {names}.")
     rows = range(len(names[0]))[::-1]  # the first row stands above
-    height = 1.1 + 0.42 * len(names[0])
+    told = [textwrap.fill(name, LONGEST) for name in names[0]]
+    height = 1.1 + 0.42 * len(told) + 0.15 * sum(name.count("\n") for name in told)
     figure, axes = plt.subplots(
         1, len(panels), figsize=(WIDTH, height), sharey=True, squeeze=False, layout="constrained"
     )
@@ -34,7 +38,7 @@ def interval_rows(panels: Mapping[str, pd.DataFrame], by: str, xlabel: str) -> F
         axis.axvline(0, color=QUIET, linewidth=1.6, linestyle="--")
         axis.hlines(rows, table["low"], table["high"], color=style["color"], linewidth=2)
         axis.plot(table["mean"], rows, linestyle="", **style)
-        axis.set_yticks(rows, names[0])
+        axis.set_yticks(rows, told)
         axis.set_ylim(-0.6, len(names[0]) - 0.4)
         axis.locator_params(axis="x", nbins=4)
         set_titles(axis, "", "", title)

@@ -24,22 +24,44 @@ def by_bits(table: pd.DataFrame, ylabel: str, references: Mapping[str, float] | 
     Raises:
         ValueError: the table is empty, or a column is missing.
     """
-    missing = {"method", "bits", "mean", "low", "high"} - set(table.columns)
+    return by_number(table, "bits", "bits", ylabel, references, title)
+
+
+def by_number(
+    table: pd.DataFrame,
+    column: str,
+    xlabel: str,
+    ylabel: str,
+    references: Mapping[str, float] | None = None,
+    title: str = "",
+) -> Figure:
+    """A line for each method against a positive number, on a logarithmic axis, with the interval of its mean over seeds.
+
+    Args:
+        table: columns method, mean, low, high, and the number.
+        column: that holds the number.
+        xlabel: what the number is.
+        ylabel, references, title: as `by_bits`.
+
+    Raises:
+        ValueError: the table is empty, or a column is missing.
+    """
+    missing = {"method", column, "mean", "low", "high"} - set(table.columns)
     if missing or table.empty:
         raise ValueError(f"The table has {len(table)} rows and lacks the columns {sorted(missing)}.")
     figure, axis = plt.subplots(layout="constrained", figsize=(WIDTH, 4.6))
     for number, (name, value) in enumerate((references or {}).items()):
         axis.axhline(value, color=QUIET, linewidth=1.6, linestyle=REFERENCE_DASHES[number % 3], label=name)
     for number, (method, part) in enumerate(table.groupby("method", sort=False)):
-        part = part.sort_values("bits")
-        bits, style = part["bits"].astype(int), line_style(number)
-        axis.fill_between(bits, part["low"], part["high"], alpha=0.2, color=style["color"], linewidth=0)
-        axis.plot(bits, part["mean"], label=method, **style)
-    ticks = sorted(table["bits"].astype(int).unique())
+        part = part.sort_values(column)
+        places, style = part[column].astype(float), line_style(number)
+        axis.fill_between(places, part["low"], part["high"], alpha=0.2, color=style["color"], linewidth=0)
+        axis.plot(places, part["mean"], label=method, **style)
+    ticks = sorted(table[column].astype(float).unique())
     axis.set_xscale("log", base=2)
-    axis.set_xticks(ticks, [str(t) for t in ticks])
+    axis.set_xticks(ticks, [f"{t:,g}" for t in ticks])
     axis.minorticks_off()
-    set_titles(axis, "bits", ylabel, title)
+    set_titles(axis, xlabel, ylabel, title)
     _legend_below(figure, axis)
     return finish(figure)
 

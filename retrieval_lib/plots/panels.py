@@ -10,7 +10,6 @@ from torch import Tensor
 
 from retrieval_lib.plots.style import (
     BLACK,
-    BLUE,
     QUIET,
     SMALLEST,
     WIDTH,
@@ -23,11 +22,21 @@ from retrieval_lib.training import History, Snapshot
 
 
 def loss_panel(axis, history: History) -> None:
-    """Each term of the loss by step; a term may be negative."""
+    """Each term of the loss by step; a term may be negative.
+
+    The axis is logarithmic where all terms are positive and one is over ten times as large as another: a small one
+    would lie on the floor.
+    """
     for number, (name, values) in enumerate(history.terms.items()):
         axis.plot(history.steps, values, label=name, **line_style(number))
-    if all(value >= 0 for values in history.terms.values() for value in values):
+    told = [value for values in history.terms.values() for value in values]
+    if told and min(told) > 0 and max(told) > 10 * min(told):
+        axis.set_yscale("log")
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("")
+    elif min(told, default=0) >= 0:
         axis.set_ylim(0, None)
+    axis.set_xlim(0, None)
     set_titles(axis, "step", "", "loss terms, weighted")
     if history.terms:
         axis.legend(fontsize=SMALLEST)
@@ -36,7 +45,7 @@ def loss_panel(axis, history: History) -> None:
 def score_panel(axis, history: History) -> None:
     """The validation score by step."""
     axis.plot(history.score_steps, history.scores, **line_style(0))
-    axis.set_ylim(0, 1)
+    axis.set_ylim(0, None)
     set_titles(axis, "step", "", "validation mAP")
 
 
@@ -45,24 +54,15 @@ def points_panel(axis, points: Tensor, labels: Tensor) -> None:
     for c in labels.unique().tolist():
         style, own = marker_style(c), points[labels == c]
         axis.scatter(
-            own[:, 0], own[:, 1], s=10, color=style["color"], marker=style["marker"], edgecolors=BLACK,
-            linewidths=0.2, alpha=0.7,
+            own[:, 0], own[:, 1], s=20, color=style["color"], marker=style["marker"], edgecolors=BLACK,
+            linewidths=0.3, alpha=0.75,
         )  # fmt: skip
     axis.set(xticks=[], yticks=[])
     axis.grid(False)
 
 
-def name_classes(axis, points: Tensor, labels: Tensor, class_names: Sequence[str]) -> None:
-    """The name of each class at the middle of its points (n, 2)."""
-    for c in labels.unique().tolist():
-        axis.annotate(
-            class_names[c], points[labels == c].median(0).values.tolist(), ha="center", va="center", fontsize=SMALLEST,
-            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": BLUE, "alpha": 0.8},
-        )  # fmt: skip
-
-
 def class_legend(figure: Figure, labels: Tensor, class_names: Sequence[str]) -> None:
-    """A legend below the figure, for classes that overlap so much that names among the points would hide them."""
+    """A legend below the figure: names among the points would hide those of classes that overlap."""
     shown = [
         Line2D([], [], linestyle="", markersize=6, label=class_names[c], **marker_style(c))
         for c in labels.unique().tolist()
@@ -100,9 +100,9 @@ def small_multiples(
     class_names: Sequence[str],
     equal: bool = False,
     behind: Mapping[int, Tensor] | None = None,
-    crowded: bool = False,
+    central: bool = False,
 ) -> Figure:
-    """Points at several moments, two panels a row; all share their axes, and the last one names the classes.
+    """Points at several moments, two panels a row; all share their axes, and a legend names the classes.
 
     Args:
         moments: by step, points (n, 2) and, where there are codewords, these (K, 2).
@@ -110,7 +110,7 @@ def small_multiples(
         class_names: a name for each class.
         equal: whether both axes have one scale, so that a circle stays one.
         behind: by step, points (u, 2) without a class, drawn small and grey behind the others.
-        crowded: whether a legend names the classes, and the frame is that of `central_frame` of the last moment.
+        central: whether the frame is that of `central_frame` of the last moment, and codewords are drawn small.
     """
     rows = -(-len(moments) // 2)
     figure, axes = plt.subplots(
@@ -123,18 +123,16 @@ def small_multiples(
             axis.scatter(*behind[step].T, s=5, color=QUIET, alpha=0.35, linewidths=0)
         points_panel(axis, points, labels)
         if words is not None:
-            stars(axis, words)
+            stars(axis, words, small=central)
         if equal:
             axis.set_aspect("equal")
         set_titles(axis, title=f"step {step:,}")
-    if crowded:
+    if central:
         central_frame(axes.flat[0], points)
-        class_legend(figure, labels, class_names)
-    else:
-        name_classes(axes.flat[len(moments) - 1], points, labels, class_names)
+    class_legend(figure, labels, class_names)
     return finish(figure)
 
 
-def stars(axis, words: Tensor) -> None:
-    """Codewords (K, 2), over everything else."""
-    axis.scatter(words[:, 0], words[:, 1], s=90, marker="*", color="white", edgecolors=BLACK, zorder=3)
+def stars(axis, words: Tensor, small: bool = False) -> None:
+    """Codewords (K, 2), over everything else; small ones where they lie near each other."""
+    axis.scatter(words[:, 0], words[:, 1], s=36 if small else 90, linewidths=0.7 if small else 1, marker="*", color="white", edgecolors=BLACK, zorder=3)

@@ -11,8 +11,8 @@ from retrieval_lib.plots.codes import bit_correlation
 from retrieval_lib.plots.embedding import fit_map
 from retrieval_lib.plots.panels import (
     check_history,
+    class_legend,
     loss_panel,
-    name_classes,
     points_panel,
     score_panel,
     small_multiples,
@@ -40,7 +40,7 @@ def bit_training(
         ValueError: there is no snapshot yet, or the labels are not those of the fixed images.
     """
     check_history(history, labels)
-    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 5.6), layout="constrained")
+    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 6.2), layout="constrained")
     loss_panel(axes[0, 0], history)
     score_panel(axes[0, 1], history)
     share = torch.stack([(s.descriptors >= 0).float().mean(0) for s in history.snapshots])  # (T, bits)
@@ -54,7 +54,7 @@ def bit_training(
     plane = torch.from_numpy(fit_map(latest, "PCA").transform(latest.numpy()))
     points_panel(axes[1, 1], plane, labels)
     set_titles(axes[1, 1], title=f"embedding, step {history.snapshots[-1].step:,}")
-    name_classes(axes[1, 1], plane, labels, class_names)
+    class_legend(figure, labels, class_names)
     return finish(figure)
 
 

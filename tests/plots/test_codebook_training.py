@@ -122,13 +122,13 @@ def test_what_cannot_be_drawn_is_named(draw):
         draw(binary, LABELS, NAMES)
 
 
-def test_crowded_classes_are_named_below_and_far_points_lie_outside_the_frame(caplog):
+def test_classes_are_named_below_and_far_points_lie_outside_a_central_frame(caplog):
     history = history_of(8)
     far = history.snapshots[-1].descriptors.clone()
     far[0, :8] *= 100
     history.snapshots[-1] = Snapshot(50, far, history.snapshots[-1].codes, history.snapshots[-1].codebooks)
-    below = codebook_training(history, LABELS, NAMES, crowded=True).axes[4]
-    together = codewords_over_time(history, LABELS, NAMES, columns=2, crowded=True)
+    below = codebook_training(history, LABELS, NAMES, central=True).axes[4]
+    together = codewords_over_time(history, LABELS, NAMES, columns=2, central=True)
     for axis, figure in ((below, below.figure), (together.axes[1], together)):
         assert {text.get_text() for text in figure.legends[0].get_texts()} == set(NAMES)
         assert not set(NAMES) & {text.get_text() for text in axis.texts}, "no name hides a point"

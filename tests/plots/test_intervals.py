@@ -23,6 +23,13 @@ def test_points_and_intervals_are_drawn_from_above():
     assert smallest_text_on_a_phone(figure) >= 8
 
 
+def test_a_long_name_is_broken_into_lines():
+    name = "without self-distillation, labels on both views"
+    figure = interval_rows({"seen": TABLE.assign(variant=["first", name])}, "variant", "difference")
+    (told,) = [text for text in texts(figure) if text.startswith("without")]
+    assert told.split() == name.split() and max(len(line) for line in told.splitlines()) < 30
+
+
 def test_panels_with_other_rows_are_refused():
     with pytest.raises(ValueError, match="the same rows"):
         interval_rows({"seen": TABLE, "never seen": TABLE.head(1)}, "variant", "difference")

@@ -6,7 +6,15 @@ import pytest
 import torch
 from figure_checks import points_under_legends, smallest_text_on_a_phone, texts
 
-from retrieval_lib.plots import by_bits, distance_histograms, embedding_map, fit_map, precision_recall, trade_off
+from retrieval_lib.plots import (
+    by_bits,
+    by_number,
+    distance_histograms,
+    embedding_map,
+    fit_map,
+    precision_recall,
+    trade_off,
+)
 
 ROWS = [
     {"method": m, "bits": b, "mean": i + b / 100, "low": i, "high": i + 1}
@@ -26,6 +34,14 @@ def test_by_bits_draws_means_intervals_and_references():
     assert smallest_text_on_a_phone(figure) >= 8
     with pytest.raises(ValueError, match="lacks the columns"):
         by_bits(pd.DataFrame(ROWS).drop(columns="low"), "mAP")
+
+
+def test_by_number_names_its_axis_and_writes_large_numbers_out():
+    rows = [{"method": "GPQ", "labels": n, "mean": 0.4, "low": 0.3, "high": 0.5} for n in (250, 5000)]
+    figure = by_number(pd.DataFrame(rows), "labels", "labelled images", "mAP")
+    assert {"250", "5,000", "labelled images", "mAP", "GPQ"} <= set(texts(figure))
+    with pytest.raises(ValueError, match=r"lacks the columns \['bits'\]"):
+        by_number(pd.DataFrame(rows), "bits", "bits", "mAP")
 
 
 def test_no_point_is_hidden_under_a_legend_however_the_lines_run():

@@ -35,6 +35,17 @@ def test_four_panels(history):
     assert {"cat", "dog", "ship", "0", "50"} <= set(texts(figure)) and smallest_text_on_a_phone(figure) >= 8
 
 
+def test_a_small_term_beside_a_large_one_is_drawn_on_a_logarithmic_axis(history):
+    names = ["cat", "dog", "ship"]
+    assert bit_training(history, LABELS, names).axes[0].get_yscale() == "linear", "0.1 and 0.02 lie near each other"
+    history.terms["quantization"] = [0.001] * 5
+    figure = bit_training(history, LABELS, names)
+    assert figure.axes[0].get_yscale() == "log" and smallest_text_on_a_phone(figure) >= 8
+    history.terms["quantization"] = [-0.001] * 5
+    losses = bit_training(history, LABELS, names).axes[0]
+    assert losses.get_yscale() == "linear" and losses.get_ylim()[0] < -0.001
+
+
 def test_the_first_moment_can_be_drawn():
     history = History(torch.arange(30), score_steps=[0], scores=[0.1])
     history.snapshots.append(Snapshot(0, torch.randn(30, 8).half()))
