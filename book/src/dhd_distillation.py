@@ -174,12 +174,7 @@ notebook.result(
 # Take a code from a network that has not been trained yet, and look at the codes of five strong views of one image.
 
 # %%
-from retrieval_lib.backbones import (
-    STATISTICS,
-    channel_statistics,
-    fast_autocast,
-    load_backbone,
-)
+from retrieval_lib.experiments.budgets import whitened_network
 from retrieval_lib.methods.base import describe
 from retrieval_lib.methods.dhd import DHD, DHDSettings
 
@@ -190,29 +185,11 @@ widths = (32, 64, 128) if large else (8, 16, 32)
 
 def new_method(settings, seed=0):
     """DHD on a small fast network whose first layer is whitened."""
-    backbone = load_backbone(
-        "fast-convnet",
-        channels=channels,
-        seed=seed,
-        widths=widths,
-        statistics=STATISTICS.get(images.name)
-        or channel_statistics(images.images[split.train]),
-        autocast=fast_autocast(device),
-    )
-    backbone.whiten(images.images[split.train[:5000]])
-    return DHD(backbone, len(images.class_names), settings, seed).to(device)
+    network = whitened_network(images, split.train, widths, seed, device)
+    return DHD(network, len(images.class_names), settings, seed).to(device)
 
 
-@torch.no_grad()
-def with_statistics(method):
-    """Untrained weights, but batch statistics of real images."""
-    method.train()
-    for part in images.images[split.train[:2560]].split(256):
-        method.backbone(part.to(device).float() / 255)
-    return method.eval()
-
-
-untrained = with_statistics(new_method(DHDSettings(bits=64)))
+untrained = new_method(DHDSettings(bits=64)).eval()
 count = sum(p.numel() for p in untrained.parameters())
 print(f"{count / 1e6:.2f} million parameters, codes of {untrained.bits} bits")
 
@@ -467,7 +444,7 @@ from retrieval_lib.plots.live import LiveFigure
 from retrieval_lib.plots.training import bit_training
 from retrieval_lib.training import TrainingSettings, train
 
-method = with_statistics(new_method(DHDSettings(bits=64)))
+method = new_method(DHDSettings(bits=64))
 if large:
     settings = TrainingSettings(
         1600, 128, learning_rate=5e-3, warm_up=80, evaluate_every=400

@@ -346,11 +346,7 @@ print("rows not divided are dearer:", bool(loud > ours[1]))
 # The map shows the images of eight people, the bits are those of a thousand images and more.
 
 # %%
-from retrieval_lib.backbones import (
-    channel_statistics,
-    fast_autocast,
-    load_backbone,
-)
+from retrieval_lib.experiments.budgets import whitened_network
 from retrieval_lib.methods.sgh import SGH, SGHSettings
 from retrieval_lib.plots.live import LiveFigure
 from retrieval_lib.plots.training import bit_training, embedding_over_time
@@ -363,16 +359,7 @@ widths = (32, 64, 128) if large else (16, 32, 64)
 
 def new_method(on, seed=0):
     """SGH on a fast network whose first layer is whitened."""
-    backbone = load_backbone(
-        "fast-convnet",
-        channels=channels,
-        seed=seed,
-        widths=widths,
-        cells=3,
-        statistics=channel_statistics(small.images[on.train]),
-        autocast=fast_autocast(device),
-    )
-    backbone.whiten(small.images[on.train])
+    network = whitened_network(small, on.train, widths, seed, device, cells=3)
     settings = SGHSettings(
         bits=64,
         images_per_class=0,
@@ -380,7 +367,7 @@ def new_method(on, seed=0):
         self_similarity=0.5,
         pairwise=0.5,
     )
-    return SGH(backbone, len(images.class_names), settings, seed).to(device)
+    return SGH(network, len(images.class_names), settings, seed).to(device)
 
 
 def schedule(steps):

@@ -117,12 +117,7 @@ diagram(
 # What does the loss read? Here is the matrix of a batch of four images, from a network that has not been trained yet.
 
 # %%
-from retrieval_lib.backbones import (
-    STATISTICS,
-    channel_statistics,
-    fast_autocast,
-    load_backbone,
-)
+from retrieval_lib.experiments.budgets import whitened_network
 from retrieval_lib.methods.base import describe
 from retrieval_lib.methods.spq import SPQ, SPQSettings
 
@@ -133,30 +128,12 @@ widths = (32, 64, 128) if large else (8, 16, 32)
 
 def new_method(settings, seed=0):
     """SPQ on a small fast network whose first layer is whitened."""
-    backbone = load_backbone(
-        "fast-convnet",
-        channels=channels,
-        seed=seed,
-        widths=widths,
-        statistics=STATISTICS.get(images.name)
-        or channel_statistics(images.images[split.train]),
-        autocast=fast_autocast(device),
-    )
-    backbone.whiten(images.images[split.train[:5000]])
-    return SPQ(backbone, settings, seed).to(device)
-
-
-@torch.no_grad()
-def with_statistics(method):
-    """Untrained weights, but batch statistics of real images."""
-    method.train()
-    for part in images.images[split.train[:2560]].split(256):
-        method.backbone(part.to(device).float() / 255)
-    return method.eval()
+    network = whitened_network(images, split.train, widths, seed, device)
+    return SPQ(network, settings, seed).to(device)
 
 
 chosen = SPQSettings(bits=32, view=mild, temperature=0.2)
-untrained = with_statistics(new_method(chosen))
+untrained = new_method(chosen).eval()
 count = sum(p.numel() for p in untrained.parameters())
 books, words, part = untrained.codebooks.shape
 print(f"{count / 1e6:.2f} million parameters, codes of {untrained.bits} bits:")
@@ -320,7 +297,7 @@ from retrieval_lib.plots.codebook_training import (
 from retrieval_lib.plots.live import LiveFigure
 from retrieval_lib.training import TrainingSettings, train
 
-method = with_statistics(new_method(chosen))
+method = new_method(chosen)
 if large:
     settings = TrainingSettings(
         900, 256, learning_rate=5e-3, warm_up=45, evaluate_every=225

@@ -6,7 +6,7 @@ from retrieval_lib.backbones.efficientnet_lite import EfficientNetLite0
 from retrieval_lib.backbones.factory import BACKBONES, load_backbone
 from retrieval_lib.backbones.fast_convnet import FastConvNet
 from retrieval_lib.backbones.features import Features
-from retrieval_lib.backbones.normalisation import STATISTICS, Statistics, channel_statistics
+from retrieval_lib.backbones.normalisation import STATISTICS, Statistics, channel_statistics, settle_batch_statistics
 from retrieval_lib.backbones.pooling import average_pool, gem_pool, max_pool, regional_pool
 from retrieval_lib.backbones.resnet import CifarResNet18, SmallResNet
 from retrieval_lib.backbones.subset import feature_subset, within
@@ -32,5 +32,6 @@ __all__ = [
     "load_backbone",
     "max_pool",
     "regional_pool",
+    "settle_batch_statistics",
     "within",
 ]

@@ -4,7 +4,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from retrieval_lib.backbones import STATISTICS, channel_statistics, fast_autocast, load_backbone
+from retrieval_lib.backbones import (
+    STATISTICS,
+    channel_statistics,
+    fast_autocast,
+    load_backbone,
+    settle_batch_statistics,
+)
 from retrieval_lib.backbones.fast_convnet import FastConvNet
 from retrieval_lib.data import ImageSet
 from retrieval_lib.training import TrainingSettings
@@ -45,7 +51,7 @@ def budget_for(profile: str, wanted: Budget) -> Budget:
 def whitened_network(
     images: ImageSet, train: Tensor, widths: tuple[int, int, int], seed: int, device: str = "cpu", **settings: int
 ) -> FastConvNet:
-    """A new fast network for these images, its first layer whitened with training images.
+    """A new fast network for these images, its first layer whitened and its batch statistics taken from training images.
 
     Args:
         images: the data set; its statistics are those of the training images where they are not known.
@@ -59,5 +65,7 @@ def whitened_network(
         "fast-convnet", channels=images.images.shape[1], seed=seed, autocast=fast_autocast(device), widths=widths,
         statistics=STATISTICS.get(images.name) or channel_statistics(images.images[train]), **settings,
     )  # fmt: skip
-    backbone.whiten(images.images[train[:WHITENED_ON]])
+    pixels = images.images[train[:WHITENED_ON]]
+    backbone.whiten(pixels)
+    settle_batch_statistics(backbone, pixels)
     return backbone

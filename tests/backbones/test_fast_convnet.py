@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from retrieval_lib.backbones import STATISTICS, FastConvNet, load_backbone
+from retrieval_lib.backbones import STATISTICS, FastConvNet, load_backbone, settle_batch_statistics
 
 
 @pytest.fixture
@@ -82,3 +82,16 @@ def test_wrong_images_are_named(images):
         FastConvNet().whiten(images.float())
     with pytest.raises(ValueError, match=r"\(N, 1, H, W\)"):
         FastConvNet(channels=1).whiten(images)
+
+
+def test_settled_statistics_are_those_of_the_images_and_change_no_training():
+    images = torch.randint(0, 256, (40, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    plain, settled = (FastConvNet(channels=1, widths=(8, 16, 16)) for _ in range(2))
+    settle_batch_statistics(settled, images, batch_size=20, batches=10)
+    assert not settled.training
+    pixels = images.float() / 255
+    seen = settled.groups[0].conv1(F.gelu(settled.first(settled.normalise(pixels))))
+    seen = F.max_pool2d(seen, 2)
+    started = 1 - 0.6**2  # two batches at a momentum of 0.4, from a mean of 0
+    assert torch.allclose(settled.groups[0].norm1.running_mean, started * seen.mean((0, 2, 3)), atol=0.02)
+    assert torch.equal(plain.train()(pixels), settled.train()(pixels)), "its own batch decides while it trains"
