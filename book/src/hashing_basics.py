@@ -126,10 +126,26 @@ retrieval_grid(
 )
 
 # %% [markdown]
-# Pixel search finds images with the same *layout*: a dark shape on a bright ground, the same stroke at the same place.
+# Pixel search finds images with the same colours at the same places: a dark shape on a bright ground, the same green below.
 # Sometimes this is the same kind of thing, and sometimes it is not.
-# Shift an object by a few pixels and its vector is far away, though you would hardly notice the change.
-#
+# Shift an image by a few pixels, and you would hardly notice. Is it still its own nearest image?
+
+# %%
+#| tags: hide-input
+some = slice(0, 200)
+moved = (
+    images.images[search.query[some]].roll((2, 2), (2, 3)).flatten(1).float()
+    / 255
+)
+from_itself = (moved - query_pixels[some]).square().sum(1)
+from_others = nearest(query_pixels[some], database_pixels, 1)[0][:, 0]
+farther = float((from_itself > from_others).float().mean())
+notebook.result(
+    f"Moved by two pixels down and to the right, {farther:.0%} of {len(moved)} queries are farther from themselves than from "
+    "the nearest other image of the database."
+)
+
+# %% [markdown]
 # ## From pixels to one descriptor
 #
 # We want a vector that changes little when the picture changes without meaning, and much when the meaning changes.
@@ -338,8 +354,9 @@ notebook.result(
     f"The network's descriptor, pooled by the average, {verdict}: the difference in mAP is {pixel_gain} "
     f"(95 % interval, {len(few_query)} queries, {len(few_database):,} database images). "
     f"Against the average, better beyond chance: {', '.join(better) or 'none'}; worse: {', '.join(worse) or 'none'}. "
-    "These are small images that one object fills. The order of the poolings is a matter of the data: regions were "
-    "made for photographs in which the object is a part."
+    "These are small images, enlarged to 96 pixels, so that the feature map has few positions and *regional* means four "
+    "windows that overlap. Each window's vector is brought to length one before they are added, which the others are not; "
+    "whether it is this that helps, or the windows, is not measured here."
 )
 
 # %% [markdown]
@@ -536,7 +553,8 @@ print(
 # ### Ties: shuffle the database, and watch the score move
 #
 # Codes of 16 bits have only 17 possible distances, so many database images stand at the same one: they are *tied*.
-# A sort must put tied images into some order, and it takes the order in which they happen to be stored.
+# A sort must put tied images into some order. A stable sort takes the order in which they happen to be stored; an unstable
+# one, the default of many libraries, an order that nobody chose.
 # So the score depends on something that has nothing to do with the search.
 #
 # The cell below gives the images 16 random bits (the next section says how), and judges one and the same search with
@@ -963,8 +981,8 @@ notebook.result(
 #| name: fig-bits-recorded
 #| caption: Recorded on the whole of CIFAR-10: LSH on pixels, mean and 95 % interval over five draws.
 #| alt: A rising curve of mAP at 1,000 against the number of bits from 16 to 512, with a narrow band. It approaches a
-#|   dashed line, exact search by the angle of centred pixels; a second dashed line, exact search by Euclidean distance,
-#|   lies close to it.
+#|   dashed line, exact search by the angle of centred pixels. A dotted line, exact search by Euclidean distance, lies
+#|   clearly lower; the curve crosses it between 128 and 256 bits.
 from retrieval_lib.experiments import over_seeds, read_results
 from retrieval_lib.plots import by_bits
 
@@ -1006,7 +1024,7 @@ notebook.result(
 
 # %%
 #| name: fig-code-search
-#| caption: One query, searched with codes of growing length and exactly.
+#| caption: One query, searched with codes of growing length, and exactly by the angle of centred pixels.
 #| alt: Four rows of images with the same query. With sixteen bits the results look unlike the query; with 64 and 512
 #|   bits they come to share its layout; the last row shows exact search by angle. Ticks and crosses mark the labels.
 one = int(shown[0])
@@ -1031,9 +1049,11 @@ retrieval_grid(
 # %%
 #| tags: hide-input
 shared = [len(set(row.tolist()) & set(rows[-1].tolist())) for row in rows[:-1]]
+right = (query_labels[one] == database_labels[rows]).sum(1).tolist()
 notebook.result(
     f"Of the nine images that exact search finds, the codes of 16, 64 and 512 bits find {shared[0]}, {shared[1]} and "
-    f"{shared[2]}. Ties among short codes are broken here by the order of storage, as a user of a search engine sees it."
+    f"{shared[2]}. Of the query's label are {', '.join(map(str, right[:-1]))} and, by exact search, {right[-1]} of nine. "
+    "Exact search differs from the first picture of this chapter, because here only the angle counts. Ties among short codes are broken here by the order of storage, as a user of a search engine sees it."
 )
 
 # %% [markdown]
@@ -1087,15 +1107,15 @@ notebook.result(
 #
 # - **The code is only as good as the descriptor.** LSH estimates angles between pixel vectors. Where pixels mislead,
 #   a thousand bits mislead as well. The later chapters learn descriptor and code together.
-# - **Random directions waste bits.** They do not look at the data, so many bits say nearly the same.
-#   The next part of this chapter fits the directions to the data.
-# - **Trap: a cut-off in a stable sort.** Published evaluation code often sorts Hamming distances and takes the first
-#   $k$. With a database sorted by label this moves the score, as you saw.
+# - **Random directions do not look at the data.** The next part of this chapter fits the directions to the data.
+# - **Trap: a cut-off in a sort.** Published evaluation code often sorts Hamming distances and takes the first
+#   $k$. With a stable sort and a database sorted by label this moves the score, as you saw; with an unstable sort the order of
+#   the tied images depends on the library.
 # - **Trap: AP without its divisor.** Dividing by all relevant images caps mAP@1000 far below 1 on the usual CIFAR-10
 #   protocol, where each query has thousands of relevant images.
 # - **Trap: three protocols called "CIFAR-10".** They differ in the number of queries, in the database, and in whether
 #   the labelled images are in the database. Their numbers do not belong in one table.
-# - **Common mistake: no centring.** Without it most random planes have all images on one side (exercise 3).
+# - **Common mistake: no centring.** Without it most images lie on one side of a random plane (exercise 3).
 # - **Common mistake: the query in its own database.** Every measure then starts with a free hit.
 #
 # ## Summary
@@ -1147,8 +1167,8 @@ notebook.result(
 )
 
 # %% [markdown]
-# **3. Centring.** Hash the pixels without subtracting the mean. How far is the most balanced bit from one half, and
-# what happens to mAP?
+# **3. Centring.** Hash the pixels without subtracting the mean. How far is the share of ones in a bit from one half, on
+# average, and what happens to mAP?
 
 # %%
 #| tags: hide-cell

@@ -67,7 +67,7 @@ class ProductQuantizer:
 
         Their sum over a code compares the query with what the code stands for (ADC). By `squared Euclidean` it is
         their squared distance; by `inner product` their negated inner product. By `Euclidean`, which SPQ's published
-        code takes, it is a sum of plain distances, which is no distance between the two.
+        code takes, it is a sum of plain distances: a distance, too, but not the Euclidean one.
 
         Raises:
             ValueError: there is no such metric, or the queries have another length.
