@@ -977,7 +977,10 @@ notebook.table(
 #| name: fig-dhd-terms
 #| caption: Recorded on CIFAR-10: mAP@1000 of each change minus that of DHD, paired by seed, with 95 % intervals over five
 #|   seeds. Left of the dashed line a change costs.
-#| alt: Two panels of points with horizontal intervals, a row for each change. TODO
+#| alt: Two panels of points with horizontal intervals, a row for each change. In both, the points of the changes without
+#|   self-distillation lie at the dashed line, if labels are on the weak view or on both; so does that without
+#|   quantization. Labels on the strong view only, and a teacher as strong as the student, lie far left. A weaker teacher
+#|   lies right of the line.
 from retrieval_lib.plots.intervals import interval_rows
 
 by_change = {
