@@ -14,6 +14,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from notebooks import ROOT, chapters, from_source
+from pictures import smaller_png
 from stamps import key_of, stamp_of
 
 from retrieval_lib.files import write_whole
@@ -74,6 +75,9 @@ def run(notebook, folder: Path, environment: dict[str, str]) -> None:
         if cell.cell_type == "code":
             cell.metadata.pop("execution", None)
             cell.outputs = _tidied(cell.outputs, f"cell {number} ({cell.source.splitlines()[0][:60]!r})")
+            for output in cell.outputs:
+                if "image/png" in output.get("data", {}):
+                    output.data["image/png"] = smaller_png(output.data["image/png"])
 
 
 def _tidied(outputs: list, where: str) -> list:

@@ -466,9 +466,9 @@ def draw(history):
 #| name: fig-dhd-live
 #| tags: live-run
 #| caption: The live run: terms of the loss, validation mAP, the use of each bit by step, and the latest codes in a plane.
-#| alt: Four panels. The hash proxy term falls with the steps, the two others stay near zero. The validation score rises
-#|   from near chance. A map of the share of ones of each of 64 bits turns from bright and dark stripes to a middle tone.
-#|   A scatter plot shows the validation images, those of like classes near each other.
+#| alt: Four panels. On a logarithmic axis the hash proxy term falls with the steps, the two others lie far below it. The
+#|   validation score rises from near chance. A map of the share of ones of each of 64 bits has bright and dark stripes at
+#|   first, and more even tones later. A scatter plot shows the validation images, those of like classes near each other.
 history = train(
     method,
     images,
@@ -507,7 +507,7 @@ notebook.result(
 #| name: fig-dhd-correlation
 #| caption: Bit balance and bit correlation on the validation images, by step.
 #| alt: Two lines against the steps. The mean correlation of two bits, its sign left out, rises at first and then stays.
-#|   The mean distance of a bit's share of ones from one half falls, quickly at first.
+#|   The mean distance of a bit's share of ones from one half falls by about a third.
 from retrieval_lib.plots.training import (
     correlation_over_time,
     embedding_over_time,
@@ -748,8 +748,9 @@ notebook.result(
 # %%
 #| name: fig-dhd-search
 #| caption: Queries of the test part and what their 64-bit codes find in the labelled database.
-#| alt: Rows of small images. The first image of each row is the query, the others are the nearest by Hamming distance,
-#|   most of them with a tick for the query's label; crosses mark wrong ones.
+#| alt: Five rows of small images. The first image of each row is the query, the others are the nearest by Hamming
+#|   distance. Four rows, of airplane, automobile, bird and deer, have ticks only, for the query's label. The row of the
+#|   cat has crosses only: it found deer, frogs and other animals.
 from retrieval_lib.plots import retrieval_grid
 
 labels = images.labels[search.query]

@@ -242,8 +242,8 @@ def keeper(moments):
 #| name: fig-gpq-circle
 #| caption: A training with parts of two numbers. One part of labelled images (in colour), of unlabelled images (grey) and
 #|   the codewords of its codebook (stars), at four moments.
-#| alt: Four panels with a circle each. Coloured and grey points lie on the same stretches of the circle, stars partly
-#|   among them and partly where no point is. From panel to panel points and stars move.
+#| alt: Four panels with a circle each. At first coloured and grey points lie all around it, in the later panels together on
+#|   a stretch at the left and above. Some stars stand among them, others where no point is.
 from retrieval_lib.plots.codebook_training import labelled_and_unlabelled
 
 circle = new_method(GPQSettings(bits=16, dimension=2), small_widths)

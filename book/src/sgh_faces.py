@@ -414,9 +414,10 @@ def draw(history):
 #| tags: live-run
 #| caption: The live run: terms of the loss, validation mAP, the use of each bit by step, and the latest codes of eight
 #|   people in a plane.
-#| alt: Four panels. The identity and the pairwise term fall with the steps, the two others lie far below them. The
-#|   validation score rises from near chance. A map of the share of ones of each of 64 bits turns from bright and dark stripes to a middle tone. A scatter
-#|   plot shows the images of eight people, most of each person's near each other.
+#| alt: Four panels. On a logarithmic axis all four terms fall with the steps, the identity term highest, then the
+#|   pairwise one. The validation score rises from near chance. A map of the share of ones of each of 64 bits is of a
+#|   middle tone, with fewer bright and dark stripes later. A scatter plot shows the images of eight people, each
+#|   person's in a group of its own.
 history = train(
     method,
     small,
@@ -1048,7 +1049,7 @@ notebook.result(
 # %%
 #| name: fig-sgh-long
 #| caption: The long run from its history, recorded on LFW: terms of the loss, and the validation score.
-#| alt: Two panels. The terms of the loss fall, the identity term most. The validation score rises quickly and then
+#| alt: Two panels. On a logarithmic axis the terms of the loss fall and level off. The validation score rises quickly and then
 #|   levels off.
 from retrieval_lib.paths import checkpoints_folder
 from retrieval_lib.plots.story import story

@@ -144,8 +144,8 @@ print(f"{books} codebooks of {words} codewords of {part} numbers")
 #| caption: Before the training: what SimCLR and SPQ compare in a batch of four images. White frames: partners. Crosses:
 #|   what is left out.
 #| alt: Two square matrices of eight by eight cells with small pictures along the left and upper edges. Crosses on the
-#|   diagonal mark a row with itself. One framed cell in each row marks its partner. All but one pair of the framed
-#|   cells do not stand out from the others by their shade.
+#|   diagonal mark a row with itself. One framed cell in each row marks its partner. At the left one pair of framed cells
+#|   is lighter and one darker than most; the others do not stand out by their shade.
 from retrieval_lib.plots.contrast import contrast_matrices
 
 validation = split.searches["validation"]
@@ -368,9 +368,8 @@ usage_over_time(history)
 #| name: fig-spq-codewords
 #| caption: The first part of the validation images' descriptors and its codewords (stars), at four moments, in one plane.
 #|   A few far points lie outside the frame.
-#| alt: Four scatter plots with common axes. At first the points lie close together, and the white stars beside them.
-#|   Later the points are spread out widely around the stars, which stay in a small clump. Points of different classes
-#|   overlap.
+#| alt: Four scatter plots with common axes. At first most points lie to one side of the stars. Later they are spread out
+#|   widely around the stars, which stay in a small clump. Points of different classes overlap.
 codewords_over_time(
     history, images.labels[history.points], images.class_names, central=True
 )
@@ -458,7 +457,9 @@ notebook.result(
 #| name: fig-spq-codeword-images
 #| caption: The five most used codewords of the first codebook: four images that choose it most clearly, and four drawn
 #|   at random from all that it stands for.
-#| alt: Five rows of eight small pictures, each row with the share of images that its codeword stands for. TODO-look
+#| alt: Five rows of eight small pictures, each row with the share of images that its codeword stands for. In the second
+#|   row the clearest four are vehicles, in the fourth dark or patterned animals; in the other rows, and among the pictures
+#|   drawn at random, no common subject is seen.
 from retrieval_lib.plots import finish
 from retrieval_lib.plots.grid import to_pixels
 from retrieval_lib.plots.style import BLUE, VERMILION, WIDTH, set_titles
@@ -673,7 +674,7 @@ notebook.result(
 #| name: fig-spq-search
 #| caption: Queries of the test part and what 32 bits find for them, without any label in training.
 #| alt: Rows of small images. The first image of each row is the query, the others are the nearest by their codes; ticks
-#|   mark results with the query's label, crosses others. TODO-look
+#|   mark results with the query's label, crosses others. Each row has ticks, on half of its results or fewer.
 from retrieval_lib.plots import retrieval_grid
 
 labels = images.labels[search.query]
@@ -752,7 +753,8 @@ by_pixels, pixels_wrong = likeness(pixel_ranking)
 #| name: fig-spq-visual
 #| caption: Among queries with at least four wrong labels in their first six results, those whose wrong results are
 #|   nearest to them in colours and layout, set against random images.
-#| alt: Three rows of small images. Most results carry a cross. TODO-look
+#| alt: Three rows of small images: a truck on a white ground, a dark bird on a white ground, and a dark bird in a pale
+#|   sky. Most results carry a cross, and yet have the same ground with a shape of similar tone in the middle.
 enough = wrong.sum(1) >= min(4, int(wrong.sum(1).max()))
 show_found(judged[torch.where(enough, by_spq, torch.inf).argsort()[:3]])
 
