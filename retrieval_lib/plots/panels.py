@@ -135,4 +135,7 @@ def small_multiples(
 
 def stars(axis, words: Tensor, small: bool = False) -> None:
     """Codewords (K, 2), over everything else; small ones where they lie near each other."""
-    axis.scatter(words[:, 0], words[:, 1], s=36 if small else 90, linewidths=0.7 if small else 1, marker="*", color="white", edgecolors=BLACK, zorder=3)
+    axis.scatter(
+        words[:, 0], words[:, 1], s=36 if small else 90, linewidths=0.7 if small else 1, marker="*", color="white",
+        edgecolors=BLACK, zorder=3,
+    )  # fmt: skip
