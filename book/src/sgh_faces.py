@@ -349,7 +349,7 @@ print(f"share of the person with four of six images, not divided: {shares:.0%}")
 # The network is the small fast one of the DHD chapter with one change. Faces are aligned: eyes are above, the mouth below. So the descriptor
 # keeps the maximum of each channel in each cell of a 3 × 3 grid, and with it where things are.
 #
-# The map shows the images of eight people, the bits are those of a thousand images and more.
+# The map shows the images of seven people, the bits are those of a thousand images and more.
 
 # %%
 from retrieval_lib.experiments.budgets import whitened_network
@@ -390,7 +390,7 @@ def schedule(steps):
 
 
 method = new_method(split)
-watched = torch.bincount(people).topk(8).indices.tolist()
+watched = torch.bincount(people).topk(7).indices.tolist()
 followed = database[:: max(1, len(database) // 1000)]
 of_watched = database[torch.isin(people, torch.tensor(watched))][:250]
 followed = torch.cat([followed, of_watched]).unique()
@@ -412,11 +412,11 @@ def draw(history):
 # %%
 #| name: fig-sgh-live
 #| tags: live-run
-#| caption: The live run: terms of the loss, validation mAP, the use of each bit by step, and the latest codes of eight
+#| caption: The live run: terms of the loss, validation mAP, the use of each bit by step, and the latest codes of seven
 #|   people in a plane.
 #| alt: Four panels. On a logarithmic axis all four terms fall with the steps, the identity term highest, then the
 #|   pairwise one. The validation score rises from near chance. A map of the share of ones of each of 64 bits is of a
-#|   middle tone, with fewer bright and dark stripes later. A scatter plot shows the images of eight people, each
+#|   middle tone, with fewer bright and dark stripes later. A scatter plot shows the images of seven people, each
 #|   person's in a group of its own.
 history = train(
     method,
@@ -443,11 +443,11 @@ notebook.result(
 # %% [markdown]
 # ### The embedding by identity
 #
-# The same eight people, by their numbers, at four moments, in the plane of the last one's principal directions.
+# The same seven people, by their numbers, at four moments, in the plane of the last one's principal directions.
 
 # %%
 #| name: fig-sgh-embedding
-#| caption: Relaxed codes of the database images of eight people at four moments of the run, in one common plane.
+#| caption: Relaxed codes of the database images of seven people at four moments of the run, in one common plane.
 #| alt: Four scatter plots with common axes. In the first all points lie in one heap. In the later ones they separate into
 #|   groups, one for each person, some of which still touch.
 embedding_over_time(

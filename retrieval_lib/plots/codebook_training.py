@@ -52,7 +52,7 @@ def codebook_training(
     latest = history.snapshots[-1]
     figure, axes = plt.subplot_mosaic(
         [["losses", "score"], ["usage", "perplexity"], ["map", "map"]],
-        figsize=(WIDTH, 9.2), height_ratios=[1, 1, 1.5], layout="constrained",
+        figsize=(WIDTH, 9.6), height_ratios=[1, 1, 1.5], layout="constrained",
     )  # fmt: skip
     loss_panel(axes["losses"], history)
     score_panel(axes["score"], history)

@@ -38,8 +38,11 @@ def loss_panel(axis, history: History) -> None:
         axis.set_ylim(0, None)
     axis.set_xlim(0, None)
     set_titles(axis, "step", "", "loss terms, weighted")
-    if history.terms:
-        axis.legend(fontsize=SMALLEST)
+    if history.terms:  # below the panel: within it, lines of four terms leave no place free
+        axis.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=2, fontsize=SMALLEST, frameon=False,
+            handlelength=1.6, columnspacing=1.0, handletextpad=0.5, borderaxespad=0,
+        )  # fmt: skip
 
 
 def score_panel(axis, history: History) -> None:
@@ -49,10 +52,15 @@ def score_panel(axis, history: History) -> None:
     set_titles(axis, "step", "", "validation mAP")
 
 
+def class_styles(labels: Tensor) -> dict[int, dict]:
+    """Colour and marker of each class among the labels, by its place among them: few classes never share a colour."""
+    return {c: marker_style(place) for place, c in enumerate(labels.unique().tolist())}
+
+
 def points_panel(axis, points: Tensor, labels: Tensor) -> None:
     """Points (n, 2), a colour and a marker for each class; the axes have no numbers."""
-    for c in labels.unique().tolist():
-        style, own = marker_style(c), points[labels == c]
+    for c, style in class_styles(labels).items():
+        own = points[labels == c]
         axis.scatter(
             own[:, 0], own[:, 1], s=20, color=style["color"], marker=style["marker"], edgecolors=BLACK,
             linewidths=0.3, alpha=0.75,
@@ -62,12 +70,17 @@ def points_panel(axis, points: Tensor, labels: Tensor) -> None:
 
 
 def class_legend(figure: Figure, labels: Tensor, class_names: Sequence[str]) -> None:
-    """A legend below the figure: names among the points would hide those of classes that overlap."""
+    """A legend below the figure: names among the points would hide those of classes that overlap.
+
+    It has five columns, or four where the names are long.
+    """
     shown = [
-        Line2D([], [], linestyle="", markersize=6, label=class_names[c], **marker_style(c))
-        for c in labels.unique().tolist()
+        Line2D([], [], linestyle="", markersize=6, label=class_names[c], **style)
+        for c, style in class_styles(labels).items()
     ]
-    figure.legend(handles=shown, loc="outside lower center", ncols=5, fontsize=SMALLEST, handletextpad=0.1)
+    letters = sum(len(handle.get_label()) for handle in shown) / len(shown)
+    columns = 5 if letters < 7 else 4
+    figure.legend(handles=shown, loc="outside lower center", ncols=columns, fontsize=SMALLEST, handletextpad=0.1)
 
 
 def central_frame(axis, points: Tensor) -> None:

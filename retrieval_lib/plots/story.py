@@ -22,11 +22,12 @@ def story(history: History, perplexity: Sequence[tuple[int, float]] = ()) -> Fig
     """
     if not history.terms or not history.scores:
         raise ValueError(f"The history has {len(history.terms)} terms and {len(history.scores)} scores; it needs both.")
-    figure, axes = plt.subplots(1, 3 if perplexity else 2, figsize=(WIDTH, 3.2), layout="constrained")
-    loss_panel(axes[0], history)
-    score_panel(axes[1], history)
+    rows = [["losses", "score"], ["perplexity", "perplexity"]] if perplexity else [["losses", "score"]]
+    figure, axes = plt.subplot_mosaic(rows, figsize=(WIDTH, 3.6 if len(rows) == 1 else 6.2), layout="constrained")
+    loss_panel(axes["losses"], history)
+    score_panel(axes["score"], history)
     if perplexity:
-        axes[2].plot(*zip(*perplexity, strict=True), **line_style(0))
-        axes[2].set_ylim(0, None)
-        set_titles(axes[2], "step", "", "least perplexity")
+        axes["perplexity"].plot(*zip(*perplexity, strict=True), **line_style(0))
+        axes["perplexity"].set_ylim(0, None)
+        set_titles(axes["perplexity"], "step", "", "perplexity of the codebook used least evenly")
     return finish(figure)

@@ -40,7 +40,7 @@ def bit_training(
         ValueError: there is no snapshot yet, or the labels are not those of the fixed images.
     """
     check_history(history, labels)
-    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 6.2), layout="constrained")
+    figure, axes = plt.subplots(2, 2, figsize=(WIDTH, 6.6), layout="constrained")
     loss_panel(axes[0, 0], history)
     score_panel(axes[0, 1], history)
     share = torch.stack([(s.descriptors >= 0).float().mean(0) for s in history.snapshots])  # (T, bits)

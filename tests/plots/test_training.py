@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 from figure_checks import smallest_text_on_a_phone, texts
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from retrieval_lib.plots.panels import class_styles
 from retrieval_lib.plots.training import bit_training, correlation_over_time, embedding_over_time
 from retrieval_lib.training import History, Snapshot
 
@@ -44,6 +46,22 @@ def test_a_small_term_beside_a_large_one_is_drawn_on_a_logarithmic_axis(history)
     history.terms["quantization"] = [-0.001] * 5
     losses = bit_training(history, LABELS, names).axes[0]
     assert losses.get_yscale() == "linear" and losses.get_ylim()[0] < -0.001
+
+
+def test_the_legend_of_the_losses_lies_below_their_panel(history):
+    figure = bit_training(history, LABELS, ["cat", "dog", "ship"])
+    FigureCanvasAgg(figure).draw()  # places everything
+    losses, below = figure.axes[0], figure.axes[2]
+    legend = losses.get_legend().get_window_extent()
+    assert not legend.overlaps(losses.get_window_extent()), "it would hide lines"
+    assert not legend.overlaps(losses.xaxis.label.get_window_extent())
+    assert legend.y0 > below.get_window_extent().y1
+
+
+def test_few_of_many_classes_get_styles_of_their_own():
+    styles = class_styles(torch.tensor([61, 5, 61, 40, 12, 47, 33, 54]))
+    assert list(styles) == [5, 12, 33, 40, 47, 54, 61]
+    assert len({style["color"] for style in styles.values()}) == 7
 
 
 def test_the_first_moment_can_be_drawn():
