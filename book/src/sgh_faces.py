@@ -887,7 +887,11 @@ notebook.result(
 
 # %%
 from retrieval_lib.evaluation import mean_interval
-from retrieval_lib.experiments.paired import differences, verdict
+from retrieval_lib.experiments.paired import (
+    differences,
+    spelled,
+    verdict,
+)
 
 compared = read_results("sgh-methods", dataset="lfw")
 SEARCHES = {"seen in training": "test", "never seen": "unseen"}
@@ -915,7 +919,7 @@ def told(name, who):
     gap = gains[who].set_index("method").loc[name]
     return {
         f"mAP, {who}": mean,
-        f"minus SGH, {who}": f"{gap['mean']:+.3f} ({gap['low']:+.3f} to {gap['high']:+.3f})",
+        f"minus SGH, {who}": spelled(gap),
     }
 
 
@@ -979,7 +983,7 @@ both = {
 notebook.result(
     "So what do the similarities buy? Leaving both out changes the mAP by "
     + " and by ".join(
-        f"{row['mean']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f}) among people {who}"
+        f"{spelled(row)} among people {who}"
         for who, row in both.items()
     )
     + (
@@ -997,7 +1001,7 @@ notebook.result(
     + " ".join(
         f"among people {who}, "
         + "; ".join(
-            f"{row['variant']} {row['mean']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
+            f"{row['variant']} {spelled(row)}"
             for _, row in table.iterrows()
         )
         + "."
@@ -1053,13 +1057,11 @@ notebook.result(
 #|   levels off.
 from retrieval_lib.paths import checkpoints_folder
 from retrieval_lib.plots.story import story
-from retrieval_lib.training import History
-from retrieval_lib.training.checkpoints import read_tensors
+from retrieval_lib.training import read_history
 
 longest = read_results("sgh-long", dataset="lfw")
 kept = checkpoints_folder() / longest.checkpoint.iloc[0]
-tensors, about = read_tensors(kept)
-long_history = History(torch.empty(0), **about["history"])
+long_history, _ = read_history(kept)
 story(long_history)
 
 # %%

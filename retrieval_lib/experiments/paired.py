@@ -45,3 +45,12 @@ def verdict(row: pd.Series) -> str:
     'no measurable difference'
     """
     return "more" if row["low"] > 0 else "less" if row["high"] < 0 else "no measurable difference"
+
+
+def spelled(row: pd.Series) -> str:
+    """A difference with its interval, in words.
+
+    >>> spelled(pd.Series({"mean": -0.0031, "low": -0.0132, "high": 0.0069}))
+    '-0.003 (-0.013 to +0.007)'
+    """
+    return f"{row['mean']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"

@@ -1,7 +1,7 @@
 """One training loop for every method: named loss terms, validation, history, exact resume, checkpoints."""
 
 from retrieval_lib.training.batches import epoch_of, step_batch
-from retrieval_lib.training.checkpoints import load_checkpoint, save_checkpoint
+from retrieval_lib.training.checkpoints import load_checkpoint, read_history, save_checkpoint
 from retrieval_lib.training.history import History, Snapshot
 from retrieval_lib.training.loop import TrainingDiverged, snapshot, train
 from retrieval_lib.training.settings import TrainingSettings, learning_rate
@@ -15,6 +15,7 @@ __all__ = [
     "epoch_of",
     "learning_rate",
     "load_checkpoint",
+    "read_history",
     "save_checkpoint",
     "snapshot",
     "step_batch",

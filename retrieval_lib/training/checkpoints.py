@@ -74,6 +74,20 @@ def load_checkpoint(path, module: nn.Module) -> dict:
     return {"settings": told["settings"], "history": told["history"]}
 
 
+def read_history(path) -> tuple[History, dict]:
+    """The story of a kept run and its settings, without its weights and its snapshots.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no checkpoint, or is damaged.
+    """
+    _, told = read_tensors(Path(path))
+    return History(torch.empty(0, dtype=torch.int64), **told["history"]), told["settings"]
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], told: Mapping) -> None:
     """A safetensors file with a JSON text in its header, whole or not at all."""
     text = json.dumps(told)

@@ -9,7 +9,14 @@ from safetensors.torch import load_file, save_file
 from retrieval_lib.data import Search
 from retrieval_lib.evaluation import Hamming, Relevance, evaluate
 from retrieval_lib.methods.base import describe
-from retrieval_lib.training import History, load_checkpoint, save_checkpoint, step_batch, validation_score
+from retrieval_lib.training import (
+    History,
+    load_checkpoint,
+    read_history,
+    save_checkpoint,
+    step_batch,
+    validation_score,
+)
 from retrieval_lib.training.batches import step_indices, targets_of, view_makers
 
 
@@ -77,6 +84,13 @@ def test_loading_gives_the_weights_settings_and_history(saved, make_method):
     assert told["settings"] == {"bits": 8} and told["history"]["terms"] == {"hash proxy": [0.5]}
 
 
+def test_the_story_of_a_run_is_read_without_its_method(saved):
+    history, settings = read_history(saved[0])
+    assert settings == {"bits": 8}
+    assert (history.steps, history.terms, history.rates, history.seconds) == ([5], {"hash proxy": [0.5]}, [0.1], [2.0])
+    assert len(history.points) == 0 and not history.snapshots
+
+
 def test_half_precision_halves_the_file(saved, make_method, tmp_path):
     path, method = saved
     save_checkpoint(tmp_path / "half.safetensors", method, {}, History(torch.arange(3)), torch.float16)
@@ -114,6 +128,8 @@ def test_damaged_missing_and_foreign_files(saved, make_method, tmp_path):
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(ValueError, match="damaged or no checkpoint"):
         load_checkpoint(path, make_method())
+    with pytest.raises(ValueError, match="damaged or no checkpoint"):
+        read_history(path)
     with pytest.raises(FileNotFoundError, match="There is no file"):
         load_checkpoint(tmp_path / "gone.safetensors", make_method())
     save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
