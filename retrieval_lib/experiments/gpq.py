@@ -39,19 +39,23 @@ WIDTHS = (32, 64, 128)
 SHORT = Budget(WIDTHS, 500)  # under two minutes: for the grids with many cells
 MEDIUM = Budget(WIDTHS, 1300)  # the page's live run
 
-# What each variant changes: the weights of terms, and how many times the steps. A step without unlabelled images sees
+# What each variant changes: settings of the method, or how many times the steps. A step without unlabelled images sees
 # half as many images, so that twice the steps make equal views.
-ALONE: dict[str, dict[str, float]] = {
+ALONE: dict[str, dict] = {
     "GPQ": {},
     "labels alone, equal steps": {"entropy": 0.0},
     "labels alone, equal views": {"entropy": 0.0, "longer": 2},
 }
-# Unchanged, and with labels alone, GPQ is among those of `gpq-labels` with 5,000 labels.
-TERMS: dict[str, dict[str, float]] = {
+# Conditions in which the unlabelled images may help more, or less. Unchanged GPQ is in `gpq-labels`.
+TERMS: dict[str, dict] = {
     "without classification": {"classification": 0.0},
     "entropy x 0.3": {"entropy": 0.03},
+    "entropy that grows": {"ramp": 1.0},
+    "stronger views": {"view": "cropped"},
+    "stronger views, labels alone": {"view": "cropped", "entropy": 0.0},
 }
 LABELS = (250, 500, 1000, 5000)
+FEW_AND_MANY = (500, 5000)
 FEW_LABELS = (70, 100)  # of the small data sets, and of the profile `quick`
 BITS = (12, 24, 32, 48)
 FITTED_ON = 10_000  # descriptors that PQ and OPQ are fitted to
@@ -89,6 +93,7 @@ def _run(budget: Budget, refitted: bool = False):
         changes = dict(job.cell.settings)
         chosen = budget_for(job.profile, budget)
         chosen = replace(chosen, steps=chosen.steps * int(changes.pop("longer", 1)))
+        changes["view"] = VIEWS[changes.pop("view", "shifted")]
         method = build(job.images, job.split, chosen, GPQSettings(bits=job.cell.bits, **changes), job.cell.seed)
         train(method, job.images, job.split, chosen.training(job.cell.seed), snapshot_count=10)
         return judge_test(method, job.images, job.split, refitted)
@@ -141,7 +146,12 @@ def _labels_cells(profile: str, images: ImageSet) -> list[Cell]:
 
 def _terms_cells(profile: str, images: ImageSet) -> list[Cell]:
     drawn = protocol(profile, images)
-    return [Cell("GPQ", name, drawn, 48, seed, settings=c) for seed in range(3) for name, c in TERMS.items()]
+    return [
+        Cell("GPQ", name, drawn, 48, seed, settings=changes, split_settings={"labels": labels})
+        for seed in range(3)
+        for labels in label_counts(profile, images, FEW_AND_MANY)
+        for name, changes in TERMS.items()
+    ]
 
 
 def _bits_cells(profile: str, images: ImageSet) -> list[Cell]:
@@ -160,7 +170,7 @@ GPQ_LABELS = Grid(
 )  # fmt: skip
 GPQ_TERMS = Grid(
     "gpq-terms",
-    "GPQ without its classifier, and with less weight on the entropy: 48 bits, three seeds",
+    "GPQ with its terms and views changed one at a time: 500 and 5,000 labels, 48 bits, three seeds",
     "general", _terms_cells, _run(SHORT), 130, repeatable=False,
 )  # fmt: skip
 GPQ_BITS = Grid(

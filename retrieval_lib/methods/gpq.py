@@ -26,6 +26,7 @@ class GPQSettings:
         view: of labelled and unlabelled images.
         entropy: weight of the entropy mini-max; with 0 the method is supervised only and takes no unlabelled images.
         classification: weight of the cosine classifier; 0 leaves it out.
+        ramp: share of the training over which the weight of the entropy grows from 0; 0, as published, keeps it constant.
     """
 
     bits: int = 48
@@ -36,6 +37,7 @@ class GPQSettings:
     view: ViewSettings = SHIFTED
     entropy: float = 0.1
     classification: float = 0.1
+    ramp: float = 0.0
 
     def __post_init__(self):
         books_of(self.bits, self.codewords)
@@ -47,6 +49,8 @@ class GPQSettings:
         for name in ("entropy", "classification"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: give a weight of at least 0.")
+        if not 0 <= self.ramp <= 1:
+            raise ValueError(f"ramp={self.ramp}: give a share of the training, from 0 to 1.")
 
 
 class GPQ(ProductCodeMethod):
@@ -93,7 +97,8 @@ class GPQ(ProductCodeMethod):
             terms["classification"] = s.classification * classification_loss(parts, prototypes, batch.targets, s.scale)
         if s.entropy:
             unlabelled = intra_normalize(reverse_gradient(self.features(batch.unlabelled[0])))  # (B, M, d)
-            terms["negative entropy"] = s.entropy * negative_entropy(unlabelled, prototypes, s.scale)
+            grown = min(1.0, progress / s.ramp) if s.ramp else 1.0
+            terms["negative entropy"] = s.entropy * grown * negative_entropy(unlabelled, prototypes, s.scale)
         return terms
 
     def features(self, images: Tensor) -> Tensor:

@@ -100,6 +100,14 @@ def test_every_term_can_be_left_out_and_weights_are_applied(batch):
     torch.testing.assert_close(once["N-pair"], thrice["N-pair"])
 
 
+def test_the_weight_of_the_entropy_can_grow(batch):
+    constant, growing = small().eval(), small(ramp=0.5).eval()
+    whole = constant.loss_terms(batch, 0)["negative entropy"]
+    for progress, share in ((0.0, 0.0), (0.25, 0.5), (0.5, 1.0), (0.9, 1.0)):
+        torch.testing.assert_close(growing.loss_terms(batch, progress)["negative entropy"], share * whole)
+        torch.testing.assert_close(constant.loss_terms(batch, progress)["negative entropy"], whole)
+
+
 def test_views_and_what_it_wants_unlabelled(batch):
     method = small()
     assert method.views == method.unlabelled_views == (SHIFTED,) and method.uses_labels
@@ -188,7 +196,7 @@ def test_saved_and_loaded_is_the_same(batch, tmp_path):
 @pytest.mark.parametrize(
     "wrong",
     [{"bits": 6}, {"bits": 0}, {"codewords": 10}, {"dimension": 0}, {"sharpness": 0.0}, {"scale": -1.0},
-     {"entropy": -0.1}, {"classification": -1.0}],
+     {"entropy": -0.1}, {"classification": -1.0}, {"ramp": 1.5}],
 )  # fmt: skip
 def test_wrong_settings_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
