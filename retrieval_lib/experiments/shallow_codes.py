@@ -27,6 +27,7 @@ HASHES = {
     "ITQ": lambda x, bits, seed: fit_itq(x, bits, seed),
 }
 METHODS = (*HASHES, "PQ", "PQ, 256 codewords", "OPQ")
+LARGE = {"pixels": ("LSH", "ITQ", "PQ", "OPQ"), "pretrained": ("PQ", "OPQ")}
 
 
 def cells(profile: str, images: ImageSet) -> list[Cell]:
@@ -41,10 +42,14 @@ def cells(profile: str, images: ImageSet) -> list[Cell]:
 
 
 def large_cells(profile: str, images: ImageSet) -> list[Cell]:
-    """The methods that trained codes are compared with, on pixels of the largest protocol, three seeds."""
+    """The methods that trained codes are compared with, on the largest protocol, three seeds."""
     protocol = protocol_for(images, "supervised", "quick" if profile == "quick" else "full")
     return [
-        Cell(m, "pixels", protocol, bits, seed) for m in ("LSH", "ITQ", "PQ") for bits in BITS[:3] for seed in range(3)
+        Cell(method, descriptor, protocol, bits, seed)
+        for descriptor, methods in LARGE.items()
+        for method in methods
+        for bits in BITS[:3]
+        for seed in range(3)
     ]
 
 
@@ -114,7 +119,7 @@ SHALLOW_CODES = Grid(
 )
 SHALLOW_LARGE = Grid(
     name="shallow-large",
-    title="LSH, ITQ and PQ on the pixels of 10,000 queries and 50,000 database images, three seeds",
+    title="LSH, ITQ, PQ and OPQ on pixels, PQ and OPQ on pretrained features: the largest protocol, three seeds",
     kind="general",
     cells=large_cells,
     run=run,
