@@ -972,7 +972,9 @@ notebook.result(
 # %%
 #| name: fig-gpq-look
 #| caption: One query, and what is nearest by code, what is nearest by pixels, and images of its own class at random.
-#| alt: TODO
+#| alt: Three rows of seven images, each behind the same query, a red and black ship on a pale ground. By code six ships
+#|   come, of several colours, and a car. By pixels trucks and a car come, of the query's colours and shape, and one ship
+#|   at the end. At random come ships of all kinds.
 asked = int((labels == labels.unique()[-2]).nonzero()[0, 0])
 database_labels = images.labels[search.database]
 of_class = (database_labels == labels[asked]).nonzero()[:, 0]
