@@ -1154,7 +1154,7 @@ notebook.result(
 )
 
 # %% [markdown]
-# *Stiller* means: than with labels on the weak view alone. There fewer bits turn with each of the losses, and no 95 %
+# *Stiller* means: than with labels on the weak view alone. There fewer bits turn with each of the losses, and no
 # interval of the paired difference holds zero. Against labels on both views fewer turn with HashNet only, more with DPN, and
 # with the other two no difference is measurable.
 #
