@@ -8,9 +8,12 @@ from pathlib import Path
 
 from retrieval_lib.data import describe_downloads, load_lists, prepare
 from retrieval_lib.data.lists import LISTS
-from retrieval_lib.experiments import list_grids, paper_dhd, paper_gpq, paper_spq, record_grid, verify
+from retrieval_lib.experiments import paper_dhd, paper_gpq, paper_spq
 from retrieval_lib.experiments.catalogue import GRIDS
+from retrieval_lib.experiments.listing import list_grids
+from retrieval_lib.experiments.record import record_grid
 from retrieval_lib.experiments.values import Value
+from retrieval_lib.experiments.verify import verify
 
 STOPPED = 130  # the exit code of a program that was stopped with Ctrl-C
 
@@ -50,7 +53,8 @@ def _parser() -> argparse.ArgumentParser:
         "verify",
         help="evaluate the shipped checkpoints again, and re-run a cell of each recorded experiment",
         description="Evaluate every shipped checkpoint again, and run one cell of each recorded experiment from the "
-        "data: the one that took the least time. The exit code is 1 where a value differs by more than the recorded "
+        "data: the one that took the least time. A training whose weights are kept takes hours, and runs only with "
+        "--cell or --all. The exit code is 1 where a value differs by more than the recorded "
         "spread: for trained cells half the width of the 95 %% t-interval of the mean over seeds, else half a unit of "
         "the third decimal.",
     )

@@ -16,7 +16,9 @@ def _cell(profile: str, images: ImageSet) -> Cell:
 
 
 def _build(job: Job, budget: Budget) -> DHD:
-    return build(job.images, job.split, budget, DHDSettings(bits=job.cell.bits, teacher_strength=TEACHER), job.cell.seed)
+    return build(
+        job.images, job.split, budget, DHDSettings(bits=job.cell.bits, teacher_strength=TEACHER), job.cell.seed
+    )
 
 
 DHD_LONG = long_grid(

@@ -52,7 +52,8 @@ def verify(
 ) -> Report:
     """Run recorded cells again, and evaluate every checkpoint from its file.
 
-    Of each recorded grid the cell that took the least time is run, for each set of images that it was recorded on.
+    Of each recorded grid the cell that took the least time is run, for each set of images that it was recorded on. A
+    training whose weights are kept takes hours: it runs only where `label` or `all_cells` asks for it.
 
     Args:
         grids: all grids by name.
@@ -107,12 +108,19 @@ def _verify_group(grid: Grid, records: list[Record], report: Report, label: str 
             report.judge(
                 f"checkpoint {record.cell.checkpoint}", _checkpoint_differences(grid, record, jobs.get(record.key))
             )
-    wanted = [record for record in records if label in (None, record.cell.label)]
-    if wanted and not all_cells:
-        wanted = [min(wanted, key=lambda record: record.seconds)]
-    for record in wanted:
+    for record in _to_run(records, label, all_cells):
         print(f"  running  {record.cell.label}: took {format_seconds(record.seconds)} on {record.device}", flush=True)
         report.judge(record.cell.label, _run_differences(grid, record, jobs.get(record.key), spread[record.key]))
+
+
+def _to_run(records: Sequence[Record], label: str | None, all_cells: bool) -> list[Record]:
+    if all_cells:
+        return list(records)
+    if label is not None:
+        wanted = [record for record in records if record.cell.label == label]
+    else:
+        wanted = [record for record in records if record.cell.checkpoint is None]
+    return [min(wanted, key=lambda record: record.seconds)] if wanted else []
 
 
 def _images_of(record: Record) -> ImageSet:

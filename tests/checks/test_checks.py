@@ -187,7 +187,10 @@ def test_all_checks_run_on_the_committed_notebook(project, monkeypatch, capsys):
             check.main()
         return ended.value.code, capsys.readouterr().out
 
-    assert run() == (1, "book/toy.ipynb, cell 0: does not exist; run `make execute`.\n1 notebooks checked, 1 findings.\n")
+    assert run() == (
+        1,
+        "book/toy.ipynb, cell 0: does not exist; run `make execute`.\n1 notebooks checked, 1 findings.\n",
+    )
     notebook = executed(project)
     for cell in notebook.cells:
         if cell.cell_type == "code":

@@ -67,9 +67,7 @@ def test_several_labels_are_split_without_overlap(tmp_path):
     images = load_folder(tmp_path, labels=table(tmp_path, "\n".join(lines)))
     searches = make_split(images, "folder").searches
     query, database, held_out, train = (
-        set(p.tolist())
-        for name in ("test", "validation")
-        for p in (searches[name].query, searches[name].database)
+        set(p.tolist()) for name in ("test", "validation") for p in (searches[name].query, searches[name].database)
     )
     assert (len(query), len(held_out)) == (4, 4) and query | database == set(range(40))
     assert query.isdisjoint(database) and database == held_out | train and held_out.isdisjoint(train)

@@ -52,18 +52,20 @@ def lists_of_noise(tmp_path):
 
 
 class HashGrid:
-    """Eight random planes on the digits, drawn from torch's own generator; each cell keeps its planes as a checkpoint.
+    """Eight random planes on the digits, drawn from torch's own generator; cells keep their planes as a checkpoint.
 
-    `ran` lists the seeds of the cells that were run. `noise` is added to every value: a run that cannot be repeated.
+    `ran` lists the seeds of the cells that were run, `weightless` those that keep no checkpoint. `noise` is added to every value: a run that cannot be repeated.
     """
 
     def __init__(self):
         self.ran, self.noise, self.stop_at, self.seeds, self.shift = [], 0.0, None, (0, 1, 2), 0.0
+        self.weightless = ()
 
     def cells(self, profile, images):
-        return [
-            Cell("LSH", "planes", "mnist-200-1k", 8, seed, checkpoint=f"hash-{seed}.safetensors") for seed in self.seeds
-        ]
+        return [Cell("LSH", "planes", "mnist-200-1k", 8, s, checkpoint=self._checkpoint(s)) for s in self.seeds]
+
+    def _checkpoint(self, seed):
+        return None if seed in self.weightless else f"hash-{seed}.safetensors"
 
     def run(self, job):
         if job.cell.seed == self.stop_at:
@@ -71,7 +73,8 @@ class HashGrid:
         self.ran.append(job.cell.seed)
         database = self._pixels(job, job.split.searches["test"].database)
         code = fit_lsh(database, 8, int(torch.randint(0, 10**6, ())))  # as a training would: from the global generator
-        save_file({"mean": code.mean, "directions": code.directions}, job.weights)
+        if job.weights is not None:
+            save_file({"mean": code.mean, "directions": code.directions}, job.weights)
         return [dataclasses.replace(v, value=v.value + self.noise) for v in self._judged(job, code)]
 
     def evaluate_checkpoint(self, job, path):

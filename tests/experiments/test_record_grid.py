@@ -5,9 +5,10 @@ import dataclasses
 import pytest
 import torch
 
-from retrieval_lib.experiments import Cell, Value, list_grids, record_grid
+from retrieval_lib.experiments import Cell, Value
 from retrieval_lib.experiments.catalogue import GRIDS
-from retrieval_lib.experiments.record import estimate, plan
+from retrieval_lib.experiments.listing import list_grids
+from retrieval_lib.experiments.record import estimate, plan, record_grid
 from retrieval_lib.experiments.records import read_records, results_file
 from retrieval_lib.files import sha256_of_file
 from retrieval_lib.profiles import PROFILES

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from retrieval_lib.experiments import over_seeds, read_results, record_grid
+from retrieval_lib.experiments import over_seeds, read_results
+from retrieval_lib.experiments.record import record_grid
 from retrieval_lib.experiments.records import append_record, read_records, results_file
 
 

@@ -91,7 +91,9 @@ def test_without_a_browser_its_tests_are_said_not_to_run(steps, monkeypatch, cap
     assert "Browser tests" not in steps.titles
 
 
-@pytest.mark.parametrize(("found", "root", "installs"), [(True, True, False), (False, False, False), (False, True, True)])
+@pytest.mark.parametrize(
+    ("found", "root", "installs"), [(True, True, False), (False, False, False), (False, True, True)]
+)
 def test_a_browser_is_found_or_installed_by_root_only(monkeypatch, found, root, installs):
     have, commands = {"apt-get"} | ({"google-chrome"} if found else set()), []
 
