@@ -14,6 +14,7 @@ from retrieval_lib.experiments.listing import list_grids
 from retrieval_lib.experiments.record import record_grid
 from retrieval_lib.experiments.values import Value
 from retrieval_lib.experiments.verify import verify
+from retrieval_lib.training import TrainingDiverged
 
 STOPPED = 130  # the exit code of a program that was stopped with Ctrl-C
 
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nStopped. What was done is kept; the same command goes on from here.")
         return STOPPED
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, TrainingDiverged) as error:
         print(f"python -m retrieval_lib {told.command}: {error}", file=sys.stderr)
         return 1
 
@@ -148,8 +149,28 @@ def _paper_arguments(parser: argparse.ArgumentParser, size: int, **numbers: int 
     parser.add_argument("--size", type=int, default=size, help=f"pixels that images are brought to (default {size})")
     for name, default in {**numbers, "seed": 0}.items():
         told = "all" if default is None else default
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default, help=f"default {told}")
-    parser.add_argument("--weights", required=True, type=Path, help="the file to write, ending in .safetensors")
+        smallest = 0 if name == "seed" else 1
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=_at_least(smallest), default=default, help=f"default {told}"
+        )
+    parser.add_argument("--weights", required=True, type=_weights, help="the file to write, ending in .safetensors")
+
+
+def _at_least(smallest: int):
+    """What reads an argument: a whole number that is not smaller."""
+
+    def number(text: str) -> int:
+        if int(text) < smallest:
+            raise argparse.ArgumentTypeError(f"{text} is too small; give at least {smallest}")
+        return int(text)
+
+    return number
+
+
+def _weights(text: str) -> Path:
+    if not text.endswith(".safetensors"):
+        raise argparse.ArgumentTypeError(f"{text} does not end in .safetensors")
+    return Path(text)
 
 
 def _paper_dhd(told: argparse.Namespace) -> int:

@@ -37,7 +37,7 @@ def write_whole(path: str | os.PathLike) -> Iterator[Path]:
 def write_whole_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary folder beside `path`; move it there when the block ends, delete it when the block fails.
 
-    A folder that stands at `path` already is replaced.
+    A folder that stands at `path` already is put aside until the new one is in its place.
 
     Raises:
         OSError: the folder cannot be written to, or the disk is full; `path` is then as it was.
@@ -48,8 +48,17 @@ def write_whole_folder(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o755)
-        shutil.rmtree(path, ignore_errors=True)
-        partial.replace(path)
+        aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=".partial-"))
+        try:
+            if path.exists():
+                path.replace(aside / "old")
+            partial.replace(path)
+        except OSError:
+            if (aside / "old").exists():
+                (aside / "old").replace(path)
+            raise
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -21,7 +21,8 @@ def fast_autocast(device: str | torch.device = "cpu") -> torch.dtype | None:
         device: where the backbone will run.
     """
     if torch.device(device).type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float16
     native = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # torch before 2.6 cannot say: float32 then
     return torch.bfloat16 if native is not None and native() else None
 
@@ -47,9 +48,14 @@ class Backbone(nn.Module):
         autocast: half precision of the layers (see `fast_autocast`); None computes in float32. Descriptors are
             float32 either way.
 
+    Attributes:
+        geometry: names of further attributes that decide what the same weights give, for instance a stride.
+
     Raises:
         ValueError: channels is neither 1 nor 3, or the statistics are for another number of channels.
     """
+
+    geometry: tuple[str, ...] = ()
 
     def __init__(
         self,

@@ -94,6 +94,7 @@ def _describe(images: ImageSet, backbone: Backbone, indices: Tensor) -> str:
         + _digest(*(weights[name] for name in sorted(weights))),
         "device": next(backbone.parameters()).device.type,
     }
+    description |= {name: getattr(backbone, name) for name in backbone.geometry}
     return json.dumps(description, sort_keys=True)
 
 

@@ -56,6 +56,8 @@ class FastConvNet(Backbone):
     torch.Size([2, 16])
     """
 
+    geometry = ("stride", "cells")
+
     def __init__(
         self,
         channels: int = 3,
@@ -67,7 +69,7 @@ class FastConvNet(Backbone):
         autocast: torch.dtype | None = None,
     ):
         super().__init__(channels, cells * cells * widths[-1], statistics, autocast)
-        self.cells = cells
+        self.stride, self.cells = stride, cells
         patches = 2 * channels * PATCH**2  # each direction and its opposite: GELU passes one of the two
         with torch.random.fork_rng(devices=[]):
             self.first = nn.Conv2d(channels, patches, PATCH, stride)

@@ -22,12 +22,11 @@ ARRAYS = (*(f"{kind}_{part}" for kind in ("jpeg", "off", "y") for part in ("trai
 
 def in_folder() -> ImageSet | None:
     """CIFAR-10 from `RETRIEVAL_DATA`: torchvision's files, its archive, or the JPEG copy."""
-    source = "torchvision's files in RETRIEVAL_DATA"
     if in_data_folder(CIFAR10.base_folder):
-        return _from_torchvision(data_folder(), source)
+        return _from_torchvision(data_folder())
     archive = in_data_folder(CIFAR10.filename)
     if archive:
-        return _from_torchvision(_unpacked(archive), source)
+        return _from_torchvision(_unpacked(archive))
     path = in_data_folder(JPEG_COPY)
     return _from_jpeg_copy(path) if path else None
 
@@ -35,7 +34,7 @@ def in_folder() -> ImageSet | None:
 def in_cache() -> ImageSet | None:
     """CIFAR-10 from an earlier download."""
     folder = download_folder("cifar10")
-    return _from_torchvision(folder, "torchvision download") if (folder / CIFAR10.base_folder).is_dir() else None
+    return _from_torchvision(folder) if (folder / CIFAR10.base_folder).is_dir() else None
 
 
 def downloaded() -> ImageSet:
@@ -43,7 +42,7 @@ def downloaded() -> ImageSet:
     with downloading("cifar10", CIFAR10.url) as folder:
         CIFAR10(folder, download=True)
         (folder / CIFAR10.filename).unlink()  # it is unpacked
-    return _from_torchvision(download_folder("cifar10"), "torchvision download")
+    return _from_torchvision(download_folder("cifar10"))
 
 
 def _unpacked(archive) -> Path:
@@ -61,7 +60,7 @@ def _unpacked(archive) -> Path:
     return folder
 
 
-def _from_torchvision(folder, source: str) -> ImageSet:
+def _from_torchvision(folder) -> ImageSet:
     try:
         parts = [CIFAR10(folder, train=train, download=False) for train in (True, False)]
     except RuntimeError as error:
@@ -69,7 +68,7 @@ def _from_torchvision(folder, source: str) -> ImageSet:
     images = torch.from_numpy(np.concatenate([p.data for p in parts])).permute(0, 3, 1, 2).contiguous()
     labels = torch.tensor([label for p in parts for label in p.targets])
     part = torch.cat([torch.full((len(p),), i) for i, p in enumerate(parts)])
-    return image_set("cifar10", source, images, labels, parts[0].classes, part)
+    return image_set("cifar10", "the publisher's files", images, labels, parts[0].classes, part)
 
 
 def _from_jpeg_copy(path) -> ImageSet:

@@ -41,7 +41,17 @@ class ClassDraw:
         return taken.sort().values
 
     def take_share(self, share: float) -> Tensor:
-        """At least one image of every class, and `share` of it rounded down, sorted by position."""
+        """At least one image of every class, and `share` of it rounded down, sorted by position.
+
+        Raises:
+            ValueError: a class would have none left.
+        """
+        for name, left in zip(self.class_names, self.left, strict=True):
+            if len(left) < 2:
+                raise ValueError(
+                    f"{self.name}: class {name} has too few images. Each class needs three: one to ask with, one to judge "
+                    "the training by, and one to be found."
+                )
         counts = [max(1, int(len(left) * share)) for left in self.left]
         taken = torch.cat([left[:n] for left, n in zip(self.left, counts, strict=True)])
         self.left = [left[n:] for left, n in zip(self.left, counts, strict=True)]

@@ -2,12 +2,14 @@
 
 import csv
 import io
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from retrieval_lib.data.catalogue import KNOWN
 from retrieval_lib.data.images import ImageSet, image_set
 from retrieval_lib.progress import progress
 
@@ -39,7 +41,9 @@ def load_folder(path, *, labels=None, size: int | None = None) -> ImageSet:
         raise NotADirectoryError(f"{root} is no folder; give the folder that holds your images.")
     files, names = read_table(root, Path(labels)) if labels is not None else _by_folder(root)
     targets, class_names = to_targets(names)
-    return image_set(root.name, f"the folder {root.name}", read_images(files, size), targets, class_names)
+    name = root.resolve().name
+    own = f"own {name}" if name in KNOWN else name  # the views and protocols of a known set are not for these images
+    return image_set(own, f"the folder {name}", read_images(files, size), targets, class_names)
 
 
 def to_targets(names: list[list[str]]) -> tuple[torch.Tensor, list[str]]:
@@ -60,7 +64,7 @@ def _by_folder(root: Path) -> tuple[list[Path], list[list[str]]]:
         raise ValueError(f"{root} has no folders in it; make one for each class, or give a table with labels=….")
     files, names = [], []
     for folder in classes:
-        found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS)
+        found = sorted(p for p in folder.rglob("[!.]*") if p.suffix.lower() in ENDINGS)
         if not found:
             raise ValueError(f"The class {folder.name} has no images in it; add some, or remove its folder.")
         files += found
@@ -92,7 +96,7 @@ def read_table(root: Path, table: Path) -> tuple[list[Path], list[list[str]]]:
             names.append(several)
     if not files:
         raise ValueError(f"{table} names no images; give a line for each.")
-    twice = {f for f in files if files.count(f) > 1} if len(set(files)) < len(files) else set()
+    twice = {file for file, count in Counter(files).items() if count > 1}
     if twice:
         raise ValueError(f"{table} names {min(twice).name} twice; put all its labels into one line, with semicolons.")
     return files, names

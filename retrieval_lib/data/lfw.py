@@ -4,13 +4,15 @@ People are numbers here. Their names stay in the file that they came in.
 """
 
 import shutil
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import torch
 from sklearn.datasets import fetch_lfw_people
 from sklearn.datasets._lfw import FUNNELED_ARCHIVE
 
-from retrieval_lib.data.cache import read_cached, write_cached
+from retrieval_lib.data.cache import cache_folder, read_cached, write_cached
 from retrieval_lib.data.download import download_folder, downloading
 from retrieval_lib.data.images import ImageSet, image_set
 from retrieval_lib.data.places import data_folder, in_data_folder, read_arrays, verified_sha256
@@ -25,19 +27,19 @@ def in_folder() -> ImageSet | None:
     path = in_data_folder(CROPPED)
     if path:
         return _from_cropped(path)
-    return _from_scikit_learn(data_folder(), "in RETRIEVAL_DATA") if in_data_folder("lfw_home") else None
+    return _from_readers_folder(data_folder()) if in_data_folder("lfw_home") else None
 
 
 def in_cache() -> ImageSet | None:
     """LFW from an earlier download."""
     folder = download_folder("lfw")
-    return _from_scikit_learn(folder, "download") if (folder / "lfw_home" / "lfw_funneled").is_dir() else None
+    return _from_scikit_learn(folder) if (folder / "lfw_home" / "lfw_funneled").is_dir() else None
 
 
 def downloaded() -> ImageSet:
     """LFW by scikit-learn, which verifies the checksum."""
     with downloading("lfw", FUNNELED_ARCHIVE.url) as folder:
-        images = _from_scikit_learn(folder, "download", download=True)
+        images = _from_scikit_learn(folder, download=True)
         shutil.rmtree(folder / "lfw_home" / "joblib", ignore_errors=True)  # a second copy of the pixels, as floats
     return images
 
@@ -51,8 +53,20 @@ def _from_cropped(path) -> ImageSet:
     return _faces(f"deep-funneled images, cropped ({CROPPED})", images, labels)
 
 
-def _from_scikit_learn(home, where: str, download: bool = False) -> ImageSet:
-    key = f"lfw-scikit-learn-{FUNNELED_ARCHIVE.checksum[:24]}"
+def _from_readers_folder(home: Path) -> ImageSet:
+    """scikit-learn unpacks the archive beside it, removes it, and keeps a copy of the pixels: not in a reader's folder."""
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache_folder()) as own:
+        linked = Path(own) / "lfw_home"
+        linked.mkdir()
+        for entry in (home / "lfw_home").iterdir():
+            if entry.name != "joblib":
+                (linked / entry.name).symlink_to(entry.resolve())
+        return _from_scikit_learn(own)
+
+
+def _from_scikit_learn(home, download: bool = False) -> ImageSet:
+    key = f"lfw-funneled-{FUNNELED_ARCHIVE.checksum[:24]}"
     cached = None if download else read_cached(key)
     if cached is not None:
         return cached
@@ -66,7 +80,7 @@ def _from_scikit_learn(home, where: str, download: bool = False) -> ImageSet:
             raise
         raise ValueError(f"scikit-learn's LFW in {home} is incomplete ({error}); remove its folder.") from error
     pixels = (people.images * 255).round().astype(np.uint8)
-    images = _faces(f"funneled images, scikit-learn {where}", pixels, people.target)
+    images = _faces("funneled images, by scikit-learn", pixels, people.target)
     write_cached(key, images)
     return images
 

@@ -23,7 +23,8 @@ def make_split(images: ImageSet, protocol: str, seed: int = 0, **settings) -> Sp
         settings: what the protocol leaves open; the semi-supervised ones take `labels`, the number of labelled images.
 
     Raises:
-        ValueError: there is no such protocol, or it is for another data set, or there are too few images.
+        ValueError: there is no such protocol, or it is for another data set or leaves nothing open of this name, or
+            there are too few images.
     """
     if protocol not in PROTOCOLS:
         near = difflib.get_close_matches(protocol, PROTOCOLS, 1)
@@ -32,10 +33,19 @@ def make_split(images: ImageSet, protocol: str, seed: int = 0, **settings) -> Sp
     dataset = protocol.split("-")[0]
     if dataset not in (images.name, "folder"):
         raise ValueError(f"The protocol {protocol} is for {dataset}, but these images are {images.name}.")
+    open_settings = ("labels",) if _draws_labels(protocol) else ()
+    if unknown := sorted(set(settings) - set(open_settings)):
+        raise ValueError(
+            f"The protocol {protocol} leaves no {', '.join(unknown)} open; it takes {', '.join(open_settings) or 'nothing'}."
+        )
     generator = torch.Generator().manual_seed(seed)
     name = protocol + "".join(f" {key}={value}" for key, value in sorted(settings.items()))
     train, unlabelled, searches = PROTOCOLS[protocol](images, generator, **settings)
     return finish_split(images, name, seed, train, unlabelled, searches)
+
+
+def _draws_labels(protocol: str) -> bool:
+    return getattr(PROTOCOLS[protocol], "func", None) is _semi_supervised
 
 
 def protocol_for(images: ImageSet, task: str, profile: str) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from retrieval_lib.backbones import (
@@ -12,7 +13,7 @@ from retrieval_lib.backbones import (
     settle_batch_statistics,
 )
 from retrieval_lib.backbones.fast_convnet import FastConvNet
-from retrieval_lib.data import ImageSet
+from retrieval_lib.data import ImageSet, Split
 from retrieval_lib.training import TrainingSettings
 
 WHITENED_ON = 5_000  # training images that the first layer is computed from
@@ -32,15 +33,25 @@ class Budget:
     batch_size: int = 128
     learning_rate: float = 5e-3
 
-    def training(self, seed: int) -> TrainingSettings:
-        """The settings of the loop; the validation score is only taken at the end."""
+    def training(self, seed: int, split: Split) -> TrainingSettings:
+        """The settings of the loop; the validation score is only taken at the end.
+
+        Args:
+            seed: of the run.
+            split: a batch holds no more than its training images.
+        """
         return TrainingSettings(
-            self.steps, self.batch_size, learning_rate=self.learning_rate, warm_up=self.steps // 20,
-            evaluate_every=self.steps, seed=seed,
+            self.steps, min(self.batch_size, len(split.train)), learning_rate=self.learning_rate,
+            warm_up=self.steps // 20, evaluate_every=self.steps, seed=seed,
         )  # fmt: skip
 
 
 TINY = Budget((8, 16, 16), 60, batch_size=64)
+
+
+def machine_device() -> str:
+    """Where the recorded trainings run: the GPU, if this machine has one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def budget_for(profile: str, wanted: Budget) -> Budget:

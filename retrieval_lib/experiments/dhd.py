@@ -8,10 +8,10 @@ from torch import Tensor
 
 from retrieval_lib.augmentation import DHD_STRONG, RandomView, settings_for
 from retrieval_lib.data import ImageSet, Split, protocol_for
-from retrieval_lib.evaluation import Relevance
-from retrieval_lib.experiments.budgets import Budget, budget_for, whitened_network
+from retrieval_lib.experiments.budgets import Budget, budget_for, machine_device, whitened_network
 from retrieval_lib.experiments.grid import Cell, Grid, Job
-from retrieval_lib.experiments.values import Value, judge
+from retrieval_lib.experiments.judging import judge_method, validated
+from retrieval_lib.experiments.values import Value
 from retrieval_lib.methods.base import describe
 from retrieval_lib.methods.dhd import DHD, LOSSES, DHDSettings
 from retrieval_lib.training import train
@@ -42,19 +42,17 @@ SHORT = Budget((32, 64, 128), 660)  # under two minutes: for the grids with many
 
 def build(images: ImageSet, split: Split, budget: Budget, settings: DHDSettings, seed: int) -> DHD:
     """A new DHD on the fast network, its first layer whitened with training images."""
-    return DHD(whitened_network(images, split.train, budget.widths, seed), len(images.class_names), settings, seed)
+    device = machine_device()
+    network = whitened_network(images, split.train, budget.widths, seed, device)
+    return DHD(network, len(images.class_names), settings, seed).to(device)
 
 
 def judge_searches(method: DHD, images: ImageSet, split: Split) -> list[Value]:
     """mAP@1000 of the test queries, in the labelled database and in one that was never trained on."""
     values = []
     for name in ("test", "untrained"):
-        search = split.searches[name]
-        query, database = (describe(method, images.images[part]) for part in (search.query, search.database))
-        relevance = Relevance(images.labels[search.query], images.labels[search.database])
-        distances = method.distances(query, method.encode(database))
         ties = ("expected", "seeded") if name == "test" else ("expected",)
-        values += judge(distances, relevance, search=name, ties=ties)
+        values += judge_method(method, images, split.searches[name], name, ties=ties)
     return values
 
 
@@ -72,9 +70,8 @@ def _run(budget: Budget):
         cell, chosen = job.cell, budget_for(job.profile, budget)
         settings = DHDSettings(bits=cell.bits, strong=DHD_STRONG, **cell.settings)
         method = build(job.images, job.split, chosen, settings, cell.seed)
-        history = train(method, job.images, job.split, chosen.training(cell.seed), snapshot_count=10)
-        values = judge_searches(method, job.images, job.split)
-        values.append(Value(history.scores[-1], "mAP", "validation", 1000, "retrieved", "expected"))
+        history = train(method, job.images, job.split, chosen.training(cell.seed, job.split), snapshot_count=10)
+        values = [*judge_searches(method, job.images, job.split), validated(history)]
         turned = turned_bits(method, job.images, job.split.searches["validation"].query[:SCATTERED])
         return [*values, Value(float(turned.mean()), "share of bits turned by a strong view", "validation")]
 
@@ -88,8 +85,8 @@ def _run_trial(job: Job) -> Sequence[Value]:
     steps = chosen.steps * chosen.batch_size // batch_size
     trial = replace(chosen, steps=steps, batch_size=batch_size, learning_rate=rate)
     method = build(job.images, job.split, trial, DHDSettings(bits=job.cell.bits), job.cell.seed)
-    history = train(method, job.images, job.split, trial.training(job.cell.seed), snapshot_count=10)
-    return [Value(history.scores[-1], "mAP", "validation", 1000, "retrieved", "expected")]
+    history = train(method, job.images, job.split, trial.training(job.cell.seed, job.split), snapshot_count=10)
+    return [validated(history)]
 
 
 def protocol(profile: str, images: ImageSet) -> str:

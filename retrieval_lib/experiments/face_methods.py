@@ -8,11 +8,10 @@ import torch
 from retrieval_lib.augmentation import FACES
 from retrieval_lib.backbones import Backbone
 from retrieval_lib.data import ImageSet, Split
-from retrieval_lib.evaluation import Relevance
-from retrieval_lib.experiments.budgets import Budget, whitened_network
-from retrieval_lib.experiments.judging import among_held_out
-from retrieval_lib.experiments.values import Value, judge
-from retrieval_lib.methods.base import Method, describe
+from retrieval_lib.experiments.budgets import Budget, machine_device, whitened_network
+from retrieval_lib.experiments.judging import among_held_out, judge_method
+from retrieval_lib.experiments.values import Value
+from retrieval_lib.methods.base import Method
 from retrieval_lib.methods.block_hashing import BlockHashing, BlockHashingSettings
 from retrieval_lib.methods.dhd import DHD, DHDSettings
 from retrieval_lib.methods.sgh import SGH, SGHSettings
@@ -126,19 +125,17 @@ def build(name: str, images: ImageSet, split: Split, budget: Budget, bits: int, 
         seed: of the initial weights.
         changes: of the method's settings.
     """
-    backbone = whitened_network(images, split.train, budget.widths, seed, cells=CELLS)
-    return CONTESTANTS[name].make(backbone, len(images.class_names), bits, seed, changes)
+    device = machine_device()
+    backbone = whitened_network(images, split.train, budget.widths, seed, device, cells=CELLS)
+    return CONTESTANTS[name].make(backbone, len(images.class_names), bits, seed, changes).to(device)
 
 
 def judge_faces(method: Method, images: ImageSet, split: Split, searches: Sequence[str]) -> list[Value]:
     """mAP over the whole ranking in each of the named searches, tie-aware."""
     values = []
     for name in searches:
-        search = split.searches[name]
-        query, database = (describe(method, images.images[part]) for part in (search.query, search.database))
-        relevance = Relevance(images.labels[search.query], images.labels[search.database])
-        distances = method.distances(query, method.encode(database))
-        values += judge(distances, relevance, search=name, k=None, divisors=("retrieved",), ties=("expected",))
+        rules = {"k": None, "divisors": ("retrieved",), "ties": ("expected",)}
+        values += judge_method(method, images, split.searches[name], name, **rules)
     return values
 
 

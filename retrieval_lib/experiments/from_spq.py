@@ -13,7 +13,7 @@ from retrieval_lib.methods.gpq import GPQ, GPQSettings
 from retrieval_lib.paths import checkpoints_folder
 from retrieval_lib.training import load_checkpoint, train
 
-TUNED = Budget((64, 128, 256), 500, learning_rate=2e-3)  # widths as SPQ's long run has them
+TUNED = Budget((48, 96, 192), 500, learning_rate=2e-3)  # widths as SPQ's long run has them
 LABELS = (500, 5000)
 STARTS = ("from scratch", "from SPQ")
 
@@ -27,7 +27,10 @@ def spq_backbone(images: ImageSet, profile: str) -> Backbone:
     (cell,) = SPQ_LONG.cells(profile, images)
     split = make_split(images, cell.protocol, cell.split_seed)
     method = spq_of_long_run(Job(cell, images, split, profile))
-    load_checkpoint(checkpoints_folder() / cell.checkpoint, method)
+    file = checkpoints_folder() / cell.checkpoint
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no {file}: run `python -m retrieval_lib record {SPQ_LONG.name}` first.")
+    load_checkpoint(file, method)
     return method.backbone
 
 
@@ -38,7 +41,7 @@ def _run(job: Job) -> Sequence[Value]:
         method = GPQ(spq_backbone(job.images, job.profile), len(job.images.class_names), settings, cell.seed)
     else:
         method = build(job.images, job.split, chosen, settings, cell.seed)
-    train(method, job.images, job.split, chosen.training(cell.seed), snapshot_count=10, initial=cell.variant)
+    train(method, job.images, job.split, chosen.training(cell.seed, job.split), snapshot_count=10, initial=cell.variant)
     return judge_test(method, job.images, job.split)
 
 

@@ -1,6 +1,6 @@
 """GPQ on the features of a pretrained network, computed once: only head, prototypes and codebooks learn."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -9,24 +9,30 @@ from torch import Tensor, nn
 
 from retrieval_lib.backbones import cached_features, load_backbone
 from retrieval_lib.data import ImageSet, Split
-from retrieval_lib.evaluation import Relevance
-from retrieval_lib.experiments.gpq import protocol
+from retrieval_lib.evaluation import ADC, Relevance
+from retrieval_lib.experiments.gpq import label_counts, protocol
 from retrieval_lib.experiments.grid import Cell, Grid, Job
+from retrieval_lib.experiments.shallow_codes import SIDE, reduction
 from retrieval_lib.experiments.values import Value, judge
 from retrieval_lib.methods.base import Batch
 from retrieval_lib.methods.gpq import GPQ, GPQSettings
+from retrieval_lib.quantization import fit_opq
 from retrieval_lib.training import TrainingSettings
 from retrieval_lib.training.batches import step_indices, targets_of
 from retrieval_lib.training.loop import make_optimizer
 from retrieval_lib.training.settings import learning_rate
 
-SIDE = 96  # pixels that the pretrained network sees
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # C of the linear probe, chosen on the validation part
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # C of the linear probe, chosen among the labelled images held back
 SCHEDULE = TrainingSettings(1500, 500, learning_rate=1e-3, weight_decay=1e-2, warm_up=75)
-# Trials: dropout on the features, learning rate; chosen on the validation part.
+# Trials: dropout on the features, learning rate; chosen for each variant among the labelled images held back.
 TRIALS = tuple((dropout, rate) for dropout in (0.0, 0.5, 0.8) for rate in (1e-3, 3e-3))
-CHOSEN = {"dropout": 0.5, "learning_rate": 1e-3}
 VARIANTS: dict[str, dict] = {"GPQ": {}, "labels alone": {"entropy": 0.0}}
+CHOSEN = {
+    "GPQ": {"dropout": 0.5, "learning_rate": 1e-3},
+    "labels alone": {"dropout": 0.5, "learning_rate": 1e-3},
+}
+LABELS = (500, 5000)
+FITTED_ON = 10_000  # images, labelled and unlabelled, that PQ and OPQ are fitted to
 
 
 class FeatureInput(nn.Module):
@@ -110,14 +116,15 @@ def probe_accuracy(features: Tensor, images: ImageSet, split: Split) -> float:
     return float(best[1].score(features[query].numpy(), images.labels[query].numpy()))
 
 
-def _trained(job: Job, told: dict) -> tuple[GPQ, Tensor]:
+def _trained(job: Job, variant: str, told: Mapping) -> tuple[GPQ, Tensor]:
     features = standardised_features(job.images, job.split)
-    settings = GPQSettings(bits=job.cell.bits, entropy=told.get("entropy", GPQSettings().entropy))
     backbone = FeatureInput(features.shape[1], told["dropout"])
+    settings = GPQSettings(bits=job.cell.bits, **VARIANTS[variant])
     method = GPQ(backbone, len(job.images.class_names), settings, job.cell.seed)
     schedule = replace(SCHEDULE, learning_rate=told["learning_rate"], seed=job.cell.seed)
     if job.profile == "quick":
         schedule = replace(schedule, steps=20, batch_size=50, warm_up=1)
+    schedule = replace(schedule, batch_size=min(schedule.batch_size, len(job.split.train)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.cell.seed)  # of the dropout
         train_on_features(method, features, job.images, job.split, schedule)
@@ -125,46 +132,67 @@ def _trained(job: Job, told: dict) -> tuple[GPQ, Tensor]:
 
 
 def _run_trial(job: Job) -> Sequence[Value]:
-    """The validation score alone: a setting is never chosen on the test queries."""
-    method, features = _trained(job, dict(job.cell.settings))
+    """The score among held-out images alone, each half searching the other: never the test queries."""
+    told = dict(job.cell.settings)
+    method, features = _trained(job, told.pop("variant"), told)
     held_out = job.split.searches["validation"].query
     half = held_out[torch.randperm(len(held_out), generator=torch.Generator().manual_seed(0))].chunk(2)
-    return judge_features(method, features, job.images, half[0], half[1], "validation")
+    found = [judge_features(method, features, job.images, half[q], half[d], "held out")[0] for q, d in ((0, 1), (1, 0))]
+    return [replace(found[0], value=(found[0].value + found[1].value) / 2)]
 
 
 def _run(job: Job) -> Sequence[Value]:
-    if job.cell.method == "linear probe":
-        features = standardised_features(job.images, job.split)
+    cell, search = job.cell, job.split.searches["test"]
+    if cell.method == "GPQ":
+        method, features = _trained(job, cell.variant, CHOSEN[cell.variant])
+        return judge_features(method, features, job.images, search.query, search.database, "test")
+    features = standardised_features(job.images, job.split)
+    if cell.method == "linear probe":
         return [Value(probe_accuracy(features, job.images, job.split), "accuracy", "test")]
-    method, features = _trained(job, {**CHOSEN, **job.cell.settings})
-    search = job.split.searches["test"]
-    return judge_features(method, features, job.images, search.query, search.database, "test")
+    learned_from = torch.cat([job.split.train, job.split.unlabelled])
+    order = torch.randperm(len(learned_from), generator=torch.Generator().manual_seed(cell.seed))
+    fitted_to = features[learned_from[order[:FITTED_ON]]]
+    reduce = reduction(fitted_to)
+    train, query, database = (
+        reduce.project(part) for part in (fitted_to, features[search.query], features[search.database])
+    )
+    quantizer = fit_opq(train, cell.bits // 4, 16, cell.seed)
+    distances = ADC(quantizer.look_up_tables(query), quantizer.encode(database))
+    relevance = Relevance(job.images.labels[search.query], job.images.labels[search.database])
+    return judge(distances, relevance, k=None, divisors=("retrieved",), ties=("expected",))
 
 
 def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
     drawn = protocol(profile, images)
     return [
-        Cell("GPQ", f"dropout {dropout:g}, rate {rate:g}", drawn, 48,
-             settings={"dropout": dropout, "learning_rate": rate})
+        Cell("GPQ", f"{name}, dropout {dropout:g}, rate {rate:g}", drawn, 48,
+             settings={"variant": name, "dropout": dropout, "learning_rate": rate})
+        for name in VARIANTS
         for dropout, rate in TRIALS
     ]  # fmt: skip
 
 
 def _cells(profile: str, images: ImageSet) -> list[Cell]:
     drawn = protocol(profile, images)
-    probe = Cell("linear probe", "linear probe", drawn)
-    return [probe] + [
-        Cell("GPQ", name, drawn, 48, seed, settings=changes) for seed in range(3) for name, changes in VARIANTS.items()
+    return [
+        Cell("linear probe", "linear probe", drawn),
+        *(Cell("OPQ", "without labels", drawn, 48, seed) for seed in range(3)),
+        *(
+            Cell("GPQ", name, drawn, 48, seed, split_settings={"labels": labels})
+            for seed in range(3)
+            for labels in label_counts(profile, images, LABELS)
+            for name in VARIANTS
+        ),
     ]
 
 
 GPQ_PRETRAINED_TRIALS = Grid(
     "gpq-pretrained-trials",
-    "Dropout and learning rate of GPQ on pretrained features, chosen on the validation part",
-    "general", _trial_cells, _run_trial, 40, repeatable=False,
+    "Dropout and learning rate of GPQ and of labels alone on pretrained features, chosen among held-out images",
+    "general", _trial_cells, _run_trial, 60, repeatable=False,
 )  # fmt: skip
 GPQ_PRETRAINED = Grid(
     "gpq-pretrained",
-    "GPQ and labels alone on pretrained features, 48 bits, three seeds; beside them a linear probe",
-    "general", _cells, _run, 40, repeatable=False,
+    "GPQ and labels alone on pretrained features, 500 and 5,000 labels, three seeds; beside them OPQ and a linear probe",
+    "general", _cells, _run, 60, repeatable=False,
 )  # fmt: skip

@@ -67,6 +67,7 @@ class Job:
         images, split: on which images.
         profile: `quick`, `book` or `full`.
         weights: the file that the run must write its weights to; None where the cell keeps no checkpoint.
+        state: the file that an unfinished training may be kept in, to go on with; None to keep none.
     """
 
     cell: Cell
@@ -74,6 +75,7 @@ class Job:
     split: Split
     profile: str
     weights: Path | None = None
+    state: Path | None = None
 
 
 @dataclass(frozen=True)

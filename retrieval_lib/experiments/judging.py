@@ -1,11 +1,59 @@
 """How recorded trainings are judged, where several methods are judged alike."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from retrieval_lib.data import ImageSet
+from retrieval_lib.data import ImageSet, Search
 from retrieval_lib.evaluation import Relevance, evaluate
+from retrieval_lib.experiments.values import Value, judge
 from retrieval_lib.methods.base import Method, describe
+from retrieval_lib.quantization import codeword_usage, perplexity
+from retrieval_lib.training import History
+
+
+def judge_method(
+    method: Method,
+    images: ImageSet,
+    search: Search,
+    name: str,
+    *,
+    k: int | None = 1000,
+    divisors: Sequence[str] = ("retrieved", "min(k, R)"),
+    ties: Sequence[str] = ("expected", "seeded"),
+) -> list[Value]:
+    """What a search with a method's codes finds.
+
+    Args:
+        method: in any state.
+        images: the data set.
+        search: queries and database.
+        name: of the search, for the values.
+        k, divisors, ties: as in `judge`.
+    """
+    query, database = (describe(method, images.images[part]) for part in (search.query, search.database))
+    relevance = Relevance(images.labels[search.query], images.labels[search.database])
+    distances = method.distances(query, method.encode(database))
+    return judge(distances, relevance, search=name, k=k, divisors=divisors, ties=ties)
+
+
+def least_perplexity(history: History) -> list[tuple[int, float]]:
+    """By step, the perplexity of the codebook that uses its codewords least, over the images of the snapshots.
+
+    Empty for a method without codebooks.
+    """
+    told = []
+    for moment in history.snapshots:
+        if moment.codes is not None:
+            used = codeword_usage(moment.codes, moment.codebooks.shape[1])  # (M, K)
+            told.append((moment.step, float(perplexity(used).min())))
+    return told
+
+
+def validated(history: History) -> Value:
+    """The last validation score of a run, as the loop takes it."""
+    return Value(history.scores[-1], "mAP", "validation", 1000, "retrieved", "expected")
 
 
 def among_held_out(method: Method, images: ImageSet, positions: Tensor) -> float:

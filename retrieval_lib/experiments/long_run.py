@@ -6,15 +6,13 @@ from pathlib import Path
 
 import torch
 
-from retrieval_lib.data import ImageSet, Split, cache_folder
+from retrieval_lib.data import ImageSet, Split
 from retrieval_lib.experiments.budgets import Budget, budget_for
 from retrieval_lib.experiments.grid import Cell, Grid, Job
+from retrieval_lib.experiments.judging import least_perplexity, validated
 from retrieval_lib.experiments.values import Value
 from retrieval_lib.methods.base import Method
-from retrieval_lib.quantization import codeword_usage, perplexity
-from retrieval_lib.training import History, load_checkpoint, save_checkpoint, train
-
-SHOWN = 200  # images that the history's snapshots follow: few, so that the file stays small
+from retrieval_lib.training import load_checkpoint, read_history, save_checkpoint, train
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,7 @@ class LongRun:
         judge: what the kept weights find.
         side: pixels that the images are brought to; None leaves them as they are.
         evaluations: how often the validation score is taken and a snapshot made.
+        shown: images that the snapshots follow: few, so that the state stays small.
     """
 
     budget: Budget
@@ -34,17 +33,17 @@ class LongRun:
     judge: Callable[[Method, ImageSet, Split], Sequence[Value]]
     side: int | None = None
     evaluations: int = 40
+    shown: int = 200
 
     def run(self, job: Job) -> Sequence[Value]:
         """Train, keep the weights in half precision, and judge what the file holds.
 
-        The state of an unfinished run lies in the cache: stopped, the same command goes on from there.
+        Stopped, it goes on from the job's state, which stays until whoever gave it removes it.
         """
         job, method, budget = self._new(job)
         every = max(1, budget.steps // self.evaluations)
-        settings = replace(budget.training(job.cell.seed), evaluate_every=every, save_every=100)
-        state = cache_folder() / f"{job.cell.key(job.split.hash, job.profile)}.state"
-        history = train(method, job.images, job.split, settings, state_path=state, snapshot_count=SHOWN)
+        settings = replace(budget.training(job.cell.seed, job.split), evaluate_every=every, save_every=100)
+        history = train(method, job.images, job.split, settings, state_path=job.state, snapshot_count=self.shown)
         about = {**asdict(method.settings), "widths": budget.widths, "least_perplexity": least_perplexity(history)}
         save_checkpoint(job.weights, method, about, history, dtype=torch.float16)
         return self._judged(job, method, job.weights)
@@ -55,28 +54,15 @@ class LongRun:
         return self._judged(job, method, path)
 
     def _judged(self, job: Job, method: Method, path: Path) -> Sequence[Value]:
-        scores = load_checkpoint(path, method)["history"]["scores"]
-        kept = Value(scores[-1], "mAP", "validation", 1000, "retrieved", "expected")
-        return [*self.judge(method, job.images, job.split), kept]
+        load_checkpoint(path, method)
+        history, _ = read_history(path)
+        return [*self.judge(method, job.images, job.split), validated(history)]
 
     def _new(self, job: Job) -> tuple[Job, Method, Budget]:
         budget = budget_for(job.profile, self.budget)
         if self.side is not None:
             job = replace(job, images=job.images.resized(self.side))
         return job, self.build(job, budget), budget
-
-
-def least_perplexity(history: History) -> list[tuple[int, float]]:
-    """By step, the perplexity of the codebook that uses its codewords least, over the images of the snapshots.
-
-    Empty for a method without codebooks.
-    """
-    told = []
-    for moment in history.snapshots:
-        if moment.codes is not None:
-            used = codeword_usage(moment.codes, moment.codebooks.shape[1])  # (M, K)
-            told.append((moment.step, float(perplexity(used).min())))
-    return told
 
 
 def long_grid(

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from retrieval_lib.data import ImageSet, Split
-from retrieval_lib.evaluation import Relevance
-from retrieval_lib.experiments.values import Value, judge
-from retrieval_lib.methods.base import Method, describe
+from retrieval_lib.experiments.judging import judge_method
+from retrieval_lib.experiments.values import Value
+from retrieval_lib.methods.base import Method
 from retrieval_lib.training import TrainingSettings, save_checkpoint, train
 
 
@@ -21,7 +21,8 @@ def train_and_judge(
     initial: str,
     k: int | None,
 ) -> list[Value]:
-    """Train a method, write its weights, and judge the test queries. Interrupted, the same call goes on.
+    """Train a method, write its weights, and judge the test queries. Interrupted, also while it judges, the same call
+    goes on.
 
     Args:
         method: on the device that it is trained on.
@@ -35,9 +36,9 @@ def train_and_judge(
     Raises:
         ValueError, OSError: as `train` and `save_checkpoint`.
     """
-    history = train(method, images, split, training, state_path=weights.with_suffix(".state"), initial=initial)
+    state = weights.with_suffix(".state")
+    history = train(method, images, split, training, state_path=state, initial=initial)
     save_checkpoint(weights, method, about, history)
-    search = split.searches["test"]
-    query, database = (describe(method, images.images[part]) for part in (search.query, search.database))
-    relevance = Relevance(images.labels[search.query], images.labels[search.database])
-    return judge(method.distances(query, method.encode(database)), relevance, k=k)
+    values = judge_method(method, images, split.searches["test"], "test", k=k)
+    state.unlink(missing_ok=True)
+    return values

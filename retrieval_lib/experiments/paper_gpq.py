@@ -9,6 +9,7 @@ from retrieval_lib.backbones import channel_statistics, fast_autocast, load_back
 from retrieval_lib.data import ImageSet, Split
 from retrieval_lib.experiments.paper import train_and_judge
 from retrieval_lib.experiments.values import Value
+from retrieval_lib.files import sha256_of_file
 from retrieval_lib.methods.gpq import GPQ, GPQSettings
 from retrieval_lib.training import TrainingSettings, load_checkpoint
 
@@ -59,6 +60,6 @@ def train_paper_gpq(
         steps=steps, batch_size=batch_size, learning_rate=2e-4, weight_decay=0.0, evaluate_every=min(300, steps),
         save_every=100, seed=seed,
     )  # fmt: skip
-    initial = "random" if start is None else f"network of {start.name}"
+    initial = "random" if start is None else f"network of {start.name}, SHA-256 {sha256_of_file(start)[:16]}"
     about = {"network": "small-vgg", **asdict(settings)}
     return train_and_judge(method, images, split, training, weights, about, initial=initial, k=k)

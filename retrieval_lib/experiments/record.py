@@ -1,12 +1,12 @@
 """Run a grid and keep what comes out: cell by cell, so that it can be stopped and gone on with."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
 
-from retrieval_lib.data import ImageSet, Split, choose
+from retrieval_lib.data import ImageSet, Split, cache_folder, choose
 from retrieval_lib.experiments.grid import Cell, Grid, Job
 from retrieval_lib.experiments.machine import device_name, versions
 from retrieval_lib.experiments.records import Record, append_record, read_records, results_file
@@ -22,7 +22,8 @@ ROUNDING = 5e-4  # half a unit of the third decimal, which is the last that the 
 def record_grid(grid: Grid) -> int:
     """Run all cells of a grid that are not recorded yet, on the images of this machine, under the current profile.
 
-    Each cell is added to results/NAME.jsonl when it is done. Stopping (Ctrl-C) loses the cell that runs, no other.
+    Each cell is added to results/NAME.jsonl when it is done. Stopping (Ctrl-C) loses the cell that runs, no other. A
+    cell that keeps its weights is a long one: its state lies in the cache until it is recorded, and it goes on.
 
     Returns:
         How many cells were run.
@@ -45,9 +46,12 @@ def record_grid(grid: Grid) -> int:
         if cell.checkpoint is None:
             record = run_job(grid, job)
         else:
+            state = cache_folder() / f"{cell.key(split.hash, profile)}.state"
             with write_whole(checkpoints_folder() / cell.checkpoint) as weights:
-                record = run_job(grid, replace(job, weights=weights))
+                record = run_job(grid, replace(job, weights=weights, state=state))
         append_record(results_file(grid.name), record)
+        if cell.checkpoint is not None:
+            state.unlink(missing_ok=True)
         known.append(record)
         print(
             f"    {record.values[0].name} = {record.values[0].value:.4f}, {format_seconds(record.seconds)}", flush=True
@@ -128,7 +132,7 @@ def run_job(grid: Grid, job: Job) -> Record:
     check_values(values, job.cell.label)
     if job.weights is not None:
         again = grid.evaluate_checkpoint(job, job.weights)
-        told = differences(values, again, dict.fromkeys((v.name for v in values), ROUNDING))
+        told = differences(values, again, {})
         if told:
             raise ValueError(
                 f"{job.cell.label}: its checkpoint does not give the values of the run: {'; '.join(told)}."
@@ -148,12 +152,13 @@ def run_job(grid: Grid, job: Job) -> Record:
     )
 
 
-def differences(recorded: Sequence[Value], found: Sequence[Value], allowed: dict[str, float]) -> list[str]:
+def differences(recorded: Sequence[Value], found: Sequence[Value], spread: Mapping[str, float]) -> list[str]:
     """What is not as recorded, in words.
 
     Args:
         recorded, found: values of one cell.
-        allowed: by how much each may differ; for values above 1, in proportion to them.
+        spread: by how much each may differ, by name; where it is missing or smaller, rounding is allowed: half a unit
+            of the third decimal, and for values above 1 in proportion to them.
     """
     now = {value.name: value.value for value in found}
     told = [f"{name} is new" for name in now if name not in {value.name for value in recorded}]
@@ -161,7 +166,7 @@ def differences(recorded: Sequence[Value], found: Sequence[Value], allowed: dict
         if value.name not in now:
             told.append(f"{value.name} is missing")
             continue
-        limit = allowed[value.name] * max(1.0, abs(value.value))
+        limit = max(spread.get(value.name, 0.0), ROUNDING * max(1.0, abs(value.value)))
         if not abs(now[value.name] - value.value) <= limit:
             told.append(f"{value.name}: recorded {value.value:.4f}, now {now[value.name]:.4f}, allowed ± {limit:.4f}")
     return told

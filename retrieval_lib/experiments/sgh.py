@@ -52,7 +52,7 @@ def _trained(job: Job, budget: Budget) -> tuple[Method, ImageSet]:
     chosen = budget_for(job.profile, replace(budget, **told))
     small = job.images.resized(SIDE)
     method = build(job.cell.method, small, job.split, chosen, job.cell.bits, job.cell.seed, changes)
-    train(method, small, job.split, chosen.training(job.cell.seed), snapshot_count=10)
+    train(method, small, job.split, chosen.training(job.cell.seed, job.split), snapshot_count=10)
     return method, small
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, pad
 
 from retrieval_lib.backbones import cached_features, load_backbone
 from retrieval_lib.data import ImageSet, protocol_for
@@ -86,12 +86,15 @@ def distances_by(method: str, bits: int | None, seed: int, train: Tensor, query:
     if method == "OPQ":
         reduce = reduction(train)
         train, query, database = (reduce.project(part) for part in (train, query, database))
-        quantizer = fit_opq(train, bits // 4, 16, seed)
-    elif method == "PQ":
-        quantizer = fit_pq(train, bits // 4, 16, seed)
-    else:
-        quantizer = fit_pq(train, bits // 8, 256, seed)
+    books, words = (bits // 8, 256) if method == "PQ, 256 codewords" else (bits // 4, 16)
+    train, query, database = (padded(part, books) for part in (train, query, database))
+    quantizer = (fit_opq if method == "OPQ" else fit_pq)(train, books, words, seed)
     return ADC(quantizer.look_up_tables(query), quantizer.encode(database))
+
+
+def padded(descriptors: Tensor, parts: int) -> Tensor:
+    """(n, D) with zeros at the end, so that they can be cut into equal parts; zeros change no distance."""
+    return pad(descriptors, (0, -descriptors.shape[1] % parts))
 
 
 def reduction(train: Tensor) -> LinearHash:

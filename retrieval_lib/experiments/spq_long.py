@@ -1,14 +1,14 @@
 """The long run of SPQ: one training of several hours without a label, kept as a checkpoint of a few megabytes."""
 
-from retrieval_lib.augmentation import SIMCLR
 from retrieval_lib.data import ImageSet
 from retrieval_lib.experiments.budgets import Budget, budget_for
 from retrieval_lib.experiments.grid import Cell, Job
 from retrieval_lib.experiments.long_run import LongRun, long_grid
-from retrieval_lib.experiments.spq import build, judge_search, protocol
+from retrieval_lib.experiments.spq import VIEWS, build, judge_search, protocol
 from retrieval_lib.methods.spq import SPQ, SPQSettings
 
-LONG = Budget((64, 128, 256), 24_000, batch_size=256, learning_rate=2e-3)  # 136 epochs
+LONG = Budget((48, 96, 192), 24_000, batch_size=256, learning_rate=5e-3)  # 136 epochs
+CHOSEN = {"view": "small images", "temperature": 0.2}  # by `spq-long-trials`
 
 
 def _cell(profile: str, images: ImageSet) -> Cell:
@@ -21,12 +21,12 @@ def spq_of_long_run(job: Job) -> SPQ:
 
 
 def _build(job: Job, budget: Budget) -> SPQ:
-    settings = SPQSettings(bits=job.cell.bits, view=SIMCLR)
+    settings = SPQSettings(bits=job.cell.bits, temperature=CHOSEN["temperature"], view=VIEWS[CHOSEN["view"]])
     return build(job.images, job.split, budget, settings, job.cell.seed)
 
 
 SPQ_LONG = long_grid(
     "spq-long",
-    "SPQ with 32 bits and the published views, trained for 136 epochs; its weights are kept",
-    "general", _cell, LongRun(LONG, _build, judge_search), 27_000,
+    "SPQ with 32 bits, trained for 136 epochs; its weights are kept",
+    "general", _cell, LongRun(LONG, _build, judge_search, evaluations=24, shown=500), 24_000,
 )  # fmt: skip

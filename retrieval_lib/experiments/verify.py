@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from retrieval_lib.data import KNOWN, ImageSet, load
+from retrieval_lib.data import KNOWN, ImageSet, cache_folder, load
 from retrieval_lib.evaluation import mean_interval
 from retrieval_lib.experiments.grid import Grid, Job
-from retrieval_lib.experiments.record import ROUNDING, differences, plan, run_job
+from retrieval_lib.experiments.record import differences, plan, run_job
 from retrieval_lib.experiments.records import Record, read_records
 from retrieval_lib.files import sha256_of_file
 from retrieval_lib.paths import checkpoints_folder, results_folder
@@ -65,10 +65,10 @@ def verify(
         ValueError: a file of records is damaged, there are no records of `only`, or no cell has this label.
     """
     report = Report()
-    files = {path.stem: path for path in sorted(results_folder().glob("*.jsonl"))}
+    files = {path.stem: path for path in sorted(results_folder().glob("[!.]*.jsonl"))}
     if only is not None and only not in files:
         raise ValueError(f"Nothing is recorded of {only!r}; recorded are: {', '.join(files) or 'no grids'}.")
-    shipped = {path.name for path in checkpoints_folder().glob("*.safetensors")}
+    shipped = {path.name for path in checkpoints_folder().glob("[!.]*.safetensors")}  # hidden: a run is writing them
     for name, path in files.items():
         records = read_records(path)
         shipped -= {record.cell.checkpoint for record in records}
@@ -110,7 +110,14 @@ def _verify_group(grid: Grid, records: list[Record], report: Report, label: str 
             )
     for record in _to_run(records, label, all_cells):
         print(f"  running  {record.cell.label}: took {format_seconds(record.seconds)} on {record.device}", flush=True)
-        report.judge(record.cell.label, _run_differences(grid, record, jobs.get(record.key), spread[record.key]))
+        told = _run_differences(grid, record, jobs.get(record.key), spread[record.key])
+        if told and told != [NO_SUCH_CELL] and spread[record.key] is None:
+            report.skip(
+                f"{record.cell.label}: {'; '.join(told)}. Fewer than {FEWEST_SEEDS} seeds were recorded, so nobody knows "
+                "how far a training may differ."
+            )
+        else:
+            report.judge(record.cell.label, told)
 
 
 def _to_run(records: Sequence[Record], label: str | None, all_cells: bool) -> list[Record]:
@@ -132,11 +139,11 @@ def _images_of(record: Record) -> ImageSet:
     return images
 
 
-def _spreads(grid: Grid, records: Sequence[Record]) -> dict[str, dict[str, float]]:
+def _spreads(grid: Grid, records: Sequence[Record]) -> dict[str, dict[str, float] | None]:
     """For each record's key and each of its values, by how much a new run may differ.
 
-    That is half the width of the 95 % t-interval of the mean over the seeds of the same variant; but only rounding
-    (half a unit of the third decimal) where the grid is repeatable, or where there are fewer than three seeds.
+    That is half the width of the 95 % t-interval of the mean over the seeds of the same variant; nothing where the grid
+    is repeatable. With fewer than three seeds nobody knows: None.
     """
     variants: dict[str, list[Record]] = {}
     for record in records:
@@ -144,13 +151,13 @@ def _spreads(grid: Grid, records: Sequence[Record]) -> dict[str, dict[str, float
     spreads = {}
     for alike in variants.values():
         for record in alike:
+            if grid.repeatable or len(alike) < FEWEST_SEEDS:
+                spreads[record.key] = {} if grid.repeatable else None
+                continue
             spreads[record.key] = {}
             for name in (value.name for value in record.values):
-                values = [v.value for other in alike for v in other.values if v.name == name]
-                wide = not grid.repeatable and len(values) >= FEWEST_SEEDS
-                interval = mean_interval(values) if wide else None
-                half = (interval.high - interval.low) / 2 if interval else 0.0
-                spreads[record.key][name] = max(ROUNDING, half)
+                interval = mean_interval([v.value for other in alike for v in other.values if v.name == name])
+                spreads[record.key][name] = (interval.high - interval.low) / 2
     return spreads
 
 
@@ -173,13 +180,17 @@ def _checkpoint_differences(grid: Grid, record: Record, job: Job | None) -> list
     if job is None:
         return [NO_SUCH_CELL]
     found = grid.evaluate_checkpoint(job, path)
-    return differences(record.values, found, dict.fromkeys((value.name for value in record.values), ROUNDING))
+    return differences(record.values, found, {})
 
 
-def _run_differences(grid: Grid, record: Record, job: Job | None, allowed: dict[str, float]) -> list[str]:
+def _run_differences(grid: Grid, record: Record, job: Job | None, spread: dict[str, float] | None) -> list[str]:
     if job is None:
         return [NO_SUCH_CELL]
-    with TemporaryDirectory() as folder:  # the shipped weights stay as they are
-        weights = Path(folder) / "weights.safetensors" if job.cell.checkpoint is not None else None
-        found = run_job(grid, replace(job, weights=weights))
-    return differences(record.values, found.values, allowed)
+    if job.cell.checkpoint is not None:
+        state = cache_folder() / f"verify-{record.key}.state"
+        with TemporaryDirectory() as folder:  # the shipped weights stay as they are
+            found = run_job(grid, replace(job, weights=Path(folder) / "weights.safetensors", state=state))
+        state.unlink(missing_ok=True)
+    else:
+        found = run_job(grid, job)
+    return differences(record.values, found.values, spread or {})

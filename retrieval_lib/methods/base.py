@@ -30,7 +30,7 @@ class Batch:
 class Method(nn.Module):
     """A backbone, a head, and the losses that train them.
 
-    A subclass sets `views` and `code_length` and defines the four verbs. Its modules live in `self.backbone` and in
+    A subclass sets `views` and `bits` and defines the first four verbs, and `quantizer` where it has codebooks. Its modules live in `self.backbone` and in
     whatever else it needs; all its parameters are trained.
 
     Attributes:

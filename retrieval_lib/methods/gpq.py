@@ -24,8 +24,10 @@ class GPQSettings:
         sharpness: α of both soft assignments, to prototypes and to codewords.
         scale: β of the cosine classifier.
         view: of labelled and unlabelled images.
-        entropy: weight of the entropy mini-max; with 0 the method is supervised only and takes no unlabelled images.
+        pairs: weight of the N-pair term; 0 leaves it out, and then nothing asks the soft quantizer for anything.
         classification: weight of the cosine classifier; 0 leaves it out.
+        entropy: weight of the entropy mini-max; with 0 the method is supervised only and takes no unlabelled images.
+        minimax: False is no game: features and prototypes both lower the entropy. Not in the paper, a control.
         ramp: share of the training over which the weight of the entropy grows from 0; 0, as published, keeps it constant.
     """
 
@@ -35,8 +37,10 @@ class GPQSettings:
     sharpness: float = 20.0
     scale: float = 4.0
     view: ViewSettings = SHIFTED
-    entropy: float = 0.1
+    pairs: float = 1.0
     classification: float = 0.1
+    entropy: float = 0.1
+    minimax: bool = True
     ramp: float = 0.0
 
     def __post_init__(self):
@@ -46,9 +50,11 @@ class GPQSettings:
         for name in ("sharpness", "scale"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}={getattr(self, name)}: give a positive number.")
-        for name in ("entropy", "classification"):
+        for name in ("pairs", "classification", "entropy"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: give a weight of at least 0.")
+        if not (self.pairs or self.classification):
+            raise ValueError("pairs and classification are both 0: no label would be learned from; keep one.")
         if not 0 <= self.ramp <= 1:
             raise ValueError(f"ramp={self.ramp}: give a share of the training, from 0 to 1.")
 
@@ -92,13 +98,19 @@ class GPQ(ProductCodeMethod):
             )
         s, prototypes = self.settings, intra_normalize(self.prototypes)  # (M, classes, d)
         parts = intra_normalize(self.features(batch.views[0]))  # (B, M, d)
-        terms = {"N-pair": n_pair_pq_loss(parts, self.soft_quantized(parts), batch.targets)}
+        terms = {}
+        if s.pairs:
+            terms["N-pair"] = s.pairs * n_pair_pq_loss(parts, self.soft_quantized(parts), batch.targets)
         if s.classification:
             terms["classification"] = s.classification * classification_loss(parts, prototypes, batch.targets, s.scale)
         if s.entropy:
-            unlabelled = intra_normalize(reverse_gradient(self.features(batch.unlabelled[0])))  # (B, M, d)
             grown = min(1.0, progress / s.ramp) if s.ramp else 1.0
-            terms["negative entropy"] = s.entropy * grown * negative_entropy(unlabelled, prototypes, s.scale)
+            features = self.features(batch.unlabelled[0])  # (B, M, d)
+            if s.minimax:
+                negative = negative_entropy(intra_normalize(reverse_gradient(features)), prototypes, s.scale)
+                terms["negative entropy"] = s.entropy * grown * negative
+            else:
+                terms["entropy"] = -s.entropy * grown * negative_entropy(intra_normalize(features), prototypes, s.scale)
         return terms
 
     def features(self, images: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from retrieval_lib.quantization import ProductQuantizer, mixture, soft_assignmen
 
 SEARCHES = ("squared Euclidean", "Euclidean")
 ASSIGNMENTS = ("soft", "hard", "none")
+OWN_VIEWS = ("never", "too", "only")
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class SPQSettings:
         search: the ADC of a search: `squared Euclidean`, or `Euclidean` as in the published code.
         assignment: `soft`, as published; `hard`, the nearest codeword, with the gradient of the soft choice; or `none`,
             plain contrast of descriptors: the codebooks do not learn and are to be fitted afterwards.
-        own_view: whether a descriptor is also contrasted with what its own view was quantized to.
+        own_view: whether a descriptor is contrasted with what its own view was quantized to: `never`, as published;
+            `too`, beside the other view's; or `only`.
         balance: weight of a term that asks for an even use of the codewords; 0: none, as published.
     """
 
@@ -44,7 +46,7 @@ class SPQSettings:
     view: ViewSettings = SIMCLR
     search: str = "squared Euclidean"
     assignment: str = "soft"
-    own_view: bool = False
+    own_view: str = "never"
     balance: float = 0.0
 
     def __post_init__(self):
@@ -59,9 +61,11 @@ class SPQSettings:
             raise ValueError(f"search={self.search!r}: choose one of {', '.join(SEARCHES)}.")
         if self.assignment not in ASSIGNMENTS:
             raise ValueError(f"assignment={self.assignment!r}: choose one of {', '.join(ASSIGNMENTS)}.")
+        if self.own_view not in OWN_VIEWS:
+            raise ValueError(f"own_view={self.own_view!r}: choose one of {', '.join(OWN_VIEWS)}.")
         if self.balance < 0:
             raise ValueError(f"balance={self.balance}: give 0 or a positive number.")
-        if self.assignment == "none" and (self.own_view or self.balance):
+        if self.assignment == "none" and (self.own_view != "never" or self.balance):
             raise ValueError("assignment='none' quantizes nothing; leave own_view and balance out.")
 
 
@@ -120,13 +124,15 @@ class SPQ(ProductCodeMethod):
             return {"contrast": 2 * contrastive_loss(first, second, s.temperature)}  # two terms, as in the other form
         weights = [self.soft_weights(x) for x in (first, second)]  # (B, M, K) each
         z_first, z_second = (self._quantized(w) for w in weights)  # (B, M * d) each
-        contrast = cross_quantized_contrastive_loss(first, z_first, second, z_second, s.temperature)
-        if s.own_view:
+        contrasts = []
+        if s.own_view != "only":
+            contrasts.append(cross_quantized_contrastive_loss(first, z_first, second, z_second, s.temperature))
+        if s.own_view != "never":
             own = contrastive_loss(first, z_first, s.temperature) + contrastive_loss(second, z_second, s.temperature)
-            contrast = (contrast + own) / 2
-        terms = {"contrast": contrast}
-        if s.balance:
-            terms["balance"] = s.balance * uneven_use_loss(torch.cat(weights))
+            contrasts.append(own)
+        terms = {"contrast": sum(contrasts) / len(contrasts)}
+        if s.balance:  # of the hard choices: soft weights of one image alone are nearly even, whatever is chosen
+            terms["balance"] = s.balance * uneven_use_loss(straight_through(torch.cat(weights)))
         return terms
 
     def soft_weights(self, descriptors: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+LOG_FLOOR = 1e-5  # so that a codeword that nobody chose has a finite gradient
+
 
 def contrastive_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     """NT-Xent (Chen et al., ICML 2020): each row has to find its partner among all others, by cosine.
@@ -58,10 +60,10 @@ def uneven_use_loss(weights: Tensor) -> Tensor:
     0 where all codewords are used alike, log K where one is used alone. Not in the paper, whose loss has no such term.
 
     Args:
-        weights: (B, M, K) soft weights; each row sums to 1.
+        weights: (B, M, K), soft or hard; each row sums to 1.
 
-    >>> float(uneven_use_loss(torch.eye(4).unsqueeze(1)))  # four images, each with a codeword of its own
+    >>> round(float(uneven_use_loss(torch.eye(4).unsqueeze(1))), 3)  # four images, each with a codeword of its own
     0.0
     """
     used = weights.mean(0)  # (M, K)
-    return math.log(used.shape[1]) - torch.special.entr(used).sum(1).mean()
+    return math.log(used.shape[1]) + (used * (used + LOG_FLOOR).log()).sum(1).mean()

@@ -13,6 +13,7 @@ from retrieval_lib.files import write_whole
 from retrieval_lib.training.history import History
 
 FORMAT = 1
+KIND = "checkpoint"
 
 
 def save_checkpoint(
@@ -30,13 +31,19 @@ def save_checkpoint(
     Raises:
         OSError: the file cannot be written; an older one is then as it was.
         TypeError: the settings cannot be written as JSON.
+        ValueError: a weight is NaN or infinite, or too large for `dtype`.
     """
     tensors = {}
     for name, tensor in module.state_dict().items():
         smaller = dtype is not None and tensor.is_floating_point()
-        tensors[name] = (tensor.to(dtype) if smaller else tensor).detach().cpu().contiguous()
-    told = {"format": FORMAT, "settings": dict(settings), "history": history.numbers()}
-    write_tensors(Path(path), tensors, told)
+        kept = tensors[name] = (tensor.to(dtype) if smaller else tensor).detach().cpu().contiguous()
+        if not torch.isfinite(kept).all():
+            raise ValueError(
+                f"{name} holds NaN or infinite values as {kept.dtype}; its largest value is "
+                f"{float(tensor.abs().max()):.3g}. Keep the weights as they are (dtype=None), or train anew."
+            )
+    told = {"settings": dict(settings), "history": history.numbers()}
+    write_tensors(Path(path), tensors, told, KIND)
 
 
 def load_checkpoint(path, module: nn.Module) -> dict:
@@ -53,7 +60,7 @@ def load_checkpoint(path, module: nn.Module) -> dict:
         FileNotFoundError: there is no such file.
         ValueError: it is no checkpoint, is damaged, or has other weights than the module; the message names them.
     """
-    tensors, told = read_tensors(Path(path))
+    tensors, told = read_tensors(Path(path), KIND)
     wanted = module.state_dict()
     missing, unknown = sorted(set(wanted) - set(tensors)), sorted(set(tensors) - set(wanted))
     if missing or unknown:
@@ -84,13 +91,13 @@ def read_history(path) -> tuple[History, dict]:
         FileNotFoundError: there is no such file.
         ValueError: it is no checkpoint, or is damaged.
     """
-    _, told = read_tensors(Path(path))
+    _, told = read_tensors(Path(path), KIND)
     return History(torch.empty(0, dtype=torch.int64), **told["history"]), told["settings"]
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], told: Mapping) -> None:
-    """A safetensors file with a JSON text in its header, whole or not at all."""
-    text = json.dumps(told)
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], told: Mapping, kind: str) -> None:
+    """A safetensors file with a JSON text in its header, whole or not at all; `kind` says what it is a file of."""
+    text = json.dumps({"format": FORMAT, "kind": kind, **told})
     with write_whole(path) as partial:
         try:
             save_file(dict(tensors), partial, {"about": text})
@@ -98,7 +105,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], told: Mapping) -> N
             raise OSError(f"{path} could not be written: {error}") from error
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
+def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict]:
     """The tensors of a file and what its header tells.
 
     Raises:
@@ -115,4 +122,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict]:
         raise ValueError(f"{path} is damaged or no checkpoint of this library ({error}).") from error
     if told.get("format") != FORMAT:
         raise ValueError(f"{path} has format {told.get('format')}; this version reads {FORMAT}.")
+    if (found := told.get("kind", KIND)) != kind:  # the first checkpoints do not say what they are
+        raise ValueError(f"{path} is a {found}; a {kind} is wanted here.")
     return tensors, told

@@ -50,7 +50,8 @@ def train(
             is judged, where the split has one.
         settings: how long and how fast.
         callback: called after each evaluation, for instance to draw.
-        state_path: where the state is kept while the run lasts; removed when it is over.
+        state_path: where the state is kept. When the run is over it holds the whole run: the caller removes it when
+            what came out is safe elsewhere.
         snapshot_count: how many validation queries the snapshots show.
         points: (n,) positions of the images that the snapshots show instead.
         initial: what the weights are now, in words, for the history.
@@ -77,17 +78,18 @@ def train(
     history = History(points, weights_before=weights_hash(method), initial=initial)
     optimizer = make_optimizer(method, settings)
     scaler = torch.amp.GradScaler(enabled=method.backbone.autocast == torch.float16)
-    run = run_identity(method, settings, split.hash)
-    step, sums = 0, {}
+    run = run_identity(method, settings, split.hash, initial)
+    step, sums, spent = 0, {}, 0.0
     if state_path is not None and Path(state_path).is_file():
-        step, sums = load_state(Path(state_path), method, optimizer, history, run)
+        step, sums, spent = load_state(Path(state_path), method, optimizer, scaler, history, run)
     makers = view_makers(method, images)
-    spent, started = (history.seconds[-1] if history.seconds else 0.0), time.monotonic()
+    started = time.monotonic()
     line = ProgressLine("Training", settings.steps)
 
     def save() -> None:
         if state_path is not None:
-            save_state(Path(state_path), step, method, optimizer, history, run, sums)
+            now = spent + time.monotonic() - started
+            save_state(Path(state_path), step, method, optimizer, scaler, history, run, sums, now)
 
     def record_now() -> None:
         since = step - (history.steps[-1] if history.steps else 0)
@@ -124,13 +126,11 @@ def train(
                 if interrupted():
                     save()
                     raise KeyboardInterrupt
-                if step % settings.save_every == 0 and step < settings.steps:
+                if step % settings.save_every == 0 or step == settings.steps:
                     save()
     finally:
         line.close()
     method.eval()
-    if state_path is not None:
-        Path(state_path).unlink(missing_ok=True)
     return history
 
 

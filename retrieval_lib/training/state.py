@@ -8,22 +8,33 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from retrieval_lib.training.checkpoints import FORMAT, read_tensors, write_tensors
+from retrieval_lib.training.checkpoints import read_tensors, write_tensors
 from retrieval_lib.training.history import History, Snapshot
 from retrieval_lib.training.settings import TrainingSettings
 
+KIND = "state"
+
 
 def save_state(
-    path: Path, step: int, module: nn.Module, optimizer: Optimizer, history: History, run: dict, pending: dict
+    path: Path,
+    step: int,
+    module: nn.Module,
+    optimizer: Optimizer,
+    scaler: torch.amp.GradScaler,
+    history: History,
+    run: dict,
+    pending: dict,
+    seconds: float,
 ) -> None:
     """Write weights, the optimizer's memory and the history after `step` updates.
 
     Args:
         path: of the file.
         step: how many updates are done.
-        module, optimizer, history: of the run.
+        module, optimizer, scaler, history: of the run.
         run: what the run is, see `run_identity`.
         pending: sums of the loss terms since the history's last entry.
+        seconds: spent on the run so far.
     """
     tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
     state = optimizer.state_dict()
@@ -35,19 +46,26 @@ def save_state(
         tensors |= {f"snapshot.{number}.{name}": tensor for name, tensor in snapshot.tensors().items()}
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     told = {
-        "format": FORMAT, "step": step, "run": run, "history": history.numbers(), "pending": pending,
-        "snapshot_steps": [snapshot.step for snapshot in history.snapshots],
+        "step": step, "run": run, "history": history.numbers(), "pending": pending, "seconds": seconds,
+        "scaler": scaler.state_dict(), "snapshot_steps": [snapshot.step for snapshot in history.snapshots],
     }  # fmt: skip
-    write_tensors(path, tensors, told)
+    write_tensors(path, tensors, told, KIND)
 
 
-def load_state(path: Path, module: nn.Module, optimizer: Optimizer, history: History, run: dict) -> tuple[int, dict]:
-    """Put everything back; returns how many updates were done, and the pending sums.
+def load_state(
+    path: Path,
+    module: nn.Module,
+    optimizer: Optimizer,
+    scaler: torch.amp.GradScaler,
+    history: History,
+    run: dict,
+) -> tuple[int, dict, float]:
+    """Put everything back; returns how many updates were done, the pending sums, and the seconds spent.
 
     Raises:
         ValueError: the file is damaged, or it is of another run.
     """
-    tensors, told = read_tensors(path)
+    tensors, told = read_tensors(path, KIND)
     if told["run"] != run:
         other = [key for key in run if told["run"].get(key) != run[key]]
         raise ValueError(
@@ -63,10 +81,12 @@ def load_state(path: Path, module: nn.Module, optimizer: Optimizer, history: His
             _, index, key = name.split(".")
             memory.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": memory, "param_groups": state["param_groups"]})
+    if scaler.is_enabled():
+        scaler.load_state_dict(told["scaler"])
     for key, value in told["history"].items():
         setattr(history, key, value)
     history.snapshots = [_snapshot(step, number, tensors) for number, step in enumerate(told["snapshot_steps"])]
-    return told["step"], told["pending"]
+    return told["step"], told["pending"], told["seconds"]
 
 
 def _snapshot(step: int, number: int, tensors: dict[str, Tensor]) -> Snapshot:
@@ -74,10 +94,12 @@ def _snapshot(step: int, number: int, tensors: dict[str, Tensor]) -> Snapshot:
     return Snapshot(step, **{n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
 
 
-def run_identity(module: nn.Module, settings: TrainingSettings, split_hash: str) -> dict:
+def run_identity(module: nn.Module, settings: TrainingSettings, split_hash: str, initial: str) -> dict:
     """What must be the same for a state to belong to a run (JSON-able)."""
     shapes = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
     own = getattr(module, "settings", None)  # a loss weight changes no shape, and the run all the same
     method = {"name": type(module).__name__, "settings": asdict(own) if is_dataclass(own) else repr(own)}
-    told = {"settings": asdict(settings), "method": method, "split": split_hash, "weights": shapes}
+    told = {
+        "settings": asdict(settings), "method": method, "split": split_hash, "weights": shapes, "start": initial,
+    }  # fmt: skip
     return json.loads(json.dumps(told))  # as it will be read again: tuples become lists

@@ -4,6 +4,7 @@ import hashlib
 import io
 import pickle
 import resource
+import shutil
 import tarfile
 
 import numpy as np
@@ -98,7 +99,6 @@ def test_torchvisions_archive_is_unpacked_into_the_cache(data_folder, cifar10):
     archive.write_bytes(cifar10)
     for _ in range(2):
         check_cifar10(load("cifar10"))
-    assert "RETRIEVAL_DATA" in load("cifar10").source
     assert list(data_folder.iterdir()) == [archive], "the reader's folder stays as it is"
 
 
@@ -116,9 +116,26 @@ def test_lfw_is_downloaded_once(empty_cache, network, lfw, monkeypatch):
         images = load("lfw")
         assert images.images.shape == (PEOPLE * IMAGES, 3, 64, 64) and images.class_names == ("0", "1", "2")
         values = images.images[:, 0, 0, 0].long() + 2  # JPEG may move a value by two
-        assert torch.equal(images.labels, values // 60) and "funneled images, scikit-learn" in images.source
+        assert torch.equal(images.labels, values // 60) and images.source == "funneled images, by scikit-learn"
         monkeypatch.setenv("RETRIEVAL_OFFLINE", "1")
     assert not list(empty_cache.rglob("joblib"))
+
+
+def test_scikit_learns_folder_is_read_and_stays_as_it_is(data_folder, empty_cache, network, lfw, monkeypatch):
+    downloaded = load("lfw")
+    there = empty_cache / "downloads" / "lfw" / "lfw_home"
+    home = data_folder / "lfw_home"
+    home.mkdir()
+    with tarfile.open(home / "lfw-funneled.tgz", "w:gz") as archive:  # as it lies there before scikit-learn unpacked it
+        archive.add(there / "lfw_funneled", "lfw_funneled")
+    for path in there.glob("*.txt"):
+        (home / path.name).write_bytes(path.read_bytes())
+    before = sorted(path.name for path in home.iterdir())
+    monkeypatch.setenv("RETRIEVAL_DATA", str(data_folder))
+    shutil.rmtree(empty_cache)
+    images = load("lfw")
+    assert sorted(path.name for path in home.iterdir()) == before and "lfw-funneled.tgz" in before
+    assert (images.content_hash, images.source) == (downloaded.content_hash, downloaded.source)
 
 
 def test_a_server_that_cannot_be_reached(empty_cache, network, monkeypatch):

@@ -54,12 +54,13 @@ def lists_of_noise(tmp_path):
 class HashGrid:
     """Eight random planes on the digits, drawn from torch's own generator; cells keep their planes as a checkpoint.
 
-    `ran` lists the seeds of the cells that were run, `weightless` those that keep no checkpoint. `noise` is added to every value: a run that cannot be repeated.
+    `ran` lists the seeds of the cells that were run, `weightless` those that keep no checkpoint. Every value is multiplied by `scale`, and
+    `noise` is added to it: a run that cannot be repeated.
     """
 
     def __init__(self):
         self.ran, self.noise, self.stop_at, self.seeds, self.shift = [], 0.0, None, (0, 1, 2), 0.0
-        self.weightless = ()
+        self.weightless, self.scale = (), 1.0
 
     def cells(self, profile, images):
         return [Cell("LSH", "planes", "mnist-200-1k", 8, s, checkpoint=self._checkpoint(s)) for s in self.seeds]
@@ -75,7 +76,7 @@ class HashGrid:
         code = fit_lsh(database, 8, int(torch.randint(0, 10**6, ())))  # as a training would: from the global generator
         if job.weights is not None:
             save_file({"mean": code.mean, "directions": code.directions}, job.weights)
-        return [dataclasses.replace(v, value=v.value + self.noise) for v in self._judged(job, code)]
+        return [dataclasses.replace(v, value=self.scale * v.value + self.noise) for v in self._judged(job, code)]
 
     def evaluate_checkpoint(self, job, path):
         values = self._judged(job, LinearHash(**load_file(path)))

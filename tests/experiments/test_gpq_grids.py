@@ -67,15 +67,19 @@ def test_conditions_change_one_thing_each(digits, monkeypatch):
         name: {k for k, v in vars(settings).items() if v != getattr(published, k)} for name, settings in ran.items()
     }
     assert changed == {
+        "without N-pair": {"pairs"},
         "without classification": {"classification"},
         "entropy x 0.3": {"entropy"},
         "entropy that grows": {"ramp"},
+        "entropy without the game": {"minimax"},
         "stronger views": {"view"},
         "stronger views, labels alone": {"view", "entropy"},
+        "three times as long": set(),
+        "three times as long, labels alone": {"entropy"},
     }
 
 
-@pytest.mark.parametrize(("name", "values"), [("gpq-labels", 2), ("gpq-bits", 4)])
+@pytest.mark.parametrize(("name", "values"), [("gpq-labels", 2), ("gpq-bits", 5)])
 def test_a_tiny_cell_is_trained_and_judged_on_the_test_queries(digits, name, values):
     cell = GRIDS[name].cells("quick", digits)[0]
     found = GRIDS[name].run(Job(cell, digits, cell.split(digits), "quick"))

@@ -23,7 +23,7 @@ def features(digits):
 
 @pytest.fixture
 def split(digits):
-    return GRIDS["gpq-pretrained"].cells("quick", digits)[0].split(digits)
+    return GRIDS["gpq-pretrained-trials"].cells("quick", digits)[0].split(digits)
 
 
 def trained(digits, split, features, **settings):
@@ -75,15 +75,16 @@ def test_the_probe_learns_from_training_labels_and_is_judged_on_the_queries(digi
     assert probe_accuracy(features, replace(digits, labels=shuffled), split) < 0.4
 
 
-def test_cells_of_both_grids(digits, features, monkeypatch):
+@pytest.mark.parametrize(("name", "search"), [("gpq-pretrained-trials", "held out"), ("gpq-pretrained", "test")])
+def test_cells_of_both_grids(digits, features, monkeypatch, name, search):
     monkeypatch.setattr(gpq_pretrained, "standardised_features", lambda images, split: features)
-    for name, searches in (("gpq-pretrained-trials", {"validation"}), ("gpq-pretrained", {"test"})):
-        cells = GRIDS[name].cells("quick", digits)
-        for cell in (cells[0], cells[-1]):
-            values = GRIDS[name].run(Job(cell, digits, cell.split(digits), "quick"))
-            assert {value.search for value in values} == searches and all(0 < v.value <= 1 for v in values)
-    told = [
-        (c.settings["dropout"], c.settings["learning_rate"])
-        for c in GRIDS["gpq-pretrained-trials"].cells("quick", digits)
-    ]
-    assert (gpq_pretrained.CHOSEN["dropout"], gpq_pretrained.CHOSEN["learning_rate"]) in told
+    cells = GRIDS[name].cells("quick", digits)
+    for cell in {(cell.method, cell.variant, len(cell.split_settings)): cell for cell in cells}.values():
+        (value,) = GRIDS[name].run(Job(cell, digits, cell.split(digits), "quick"))
+        assert value.search == search and 0.1 < value.value <= 1
+
+
+@pytest.mark.parametrize("variant", gpq_pretrained.VARIANTS)
+def test_what_was_chosen_was_tried(digits, variant):
+    told = [c.settings for c in GRIDS["gpq-pretrained-trials"].cells("quick", digits)]
+    assert {"variant": variant, **gpq_pretrained.CHOSEN[variant]} in told

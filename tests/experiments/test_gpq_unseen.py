@@ -2,9 +2,9 @@
 
 import torch
 
-from retrieval_lib.experiments import Job
+from retrieval_lib.experiments import Job, gpq_unseen
 from retrieval_lib.experiments.catalogue import GRIDS
-from retrieval_lib.experiments.gpq_unseen import LEFT_OUT, without_categories
+from retrieval_lib.experiments.gpq_unseen import ALL_LEARNED, FITTED, LEFT_OUT, TRAINED, without_categories
 
 
 def cells(digits):
@@ -41,9 +41,28 @@ def test_each_seed_leaves_out_others(digits):
 
 
 def test_tiny_cells_are_judged_twice(digits):
-    for number in (0, 2):
-        cell = cells(digits)[number]
+    made = {cell.variant: cell for cell in cells(digits)}
+    assert set(made) == {*TRAINED, *FITTED}
+    for cell in made.values():
         values = GRIDS["gpq-unseen"].run(Job(cell, digits, cell.split(digits), "quick"))
         assert [value.search for value in values] == ["seen", "unseen"]
         assert all(0.1 < value.value <= 1 and value.k is None for value in values)
     assert {cell.seed for cell in cells(digits)} == {0, 1, 2}
+
+
+def test_only_one_of_the_trainings_learns_all_categories(digits, monkeypatch):
+    seen = {}
+
+    def trained(method, images, split, settings, **_):
+        parts = torch.cat([split.train, split.unlabelled])
+        seen[tried] = (len(images.class_names), len(digits.labels[parts].unique()), settings.steps)
+
+    monkeypatch.setattr(gpq_unseen, "train", trained)
+    monkeypatch.setattr(gpq_unseen, "_judged", lambda *_: [])
+    for cell in cells(digits)[: len(TRAINED)]:
+        tried = cell.variant
+        GRIDS["gpq-unseen"].run(Job(cell, digits, cell.split(digits), "quick"))
+    steps = seen["GPQ"][2]
+    assert seen == {
+        "GPQ": (7, 7, steps), "labels alone, equal views": (7, 7, 2 * steps), ALL_LEARNED: (10, 10, steps)
+    }  # fmt: skip

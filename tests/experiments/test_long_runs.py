@@ -5,9 +5,10 @@ import signal
 import pytest
 
 from retrieval_lib.data import load
-from retrieval_lib.experiments import Job, long_run
+from retrieval_lib.experiments import Job, long_run, record
 from retrieval_lib.experiments.catalogue import GRIDS
-from retrieval_lib.training import train
+from retrieval_lib.experiments.record import record_grid
+from retrieval_lib.training import loop, train
 from retrieval_lib.training.checkpoints import read_tensors
 
 SEARCHES = {
@@ -25,7 +26,8 @@ def job(request, book, monkeypatch):
     grid = GRIDS[request.param]
     images = load("orl") if grid.kind == "faces" else request.getfixturevalue("digits")
     cell = grid.cells("quick", images)[0]
-    return Job(cell, images, cell.split(images), "quick", weights=book / "checkpoints" / cell.checkpoint)
+    weights, state = book / "checkpoints" / cell.checkpoint, book / "cache" / "run.state"
+    return Job(cell, images, cell.split(images), "quick", weights, state)
 
 
 def test_every_long_run_is_tested_here():
@@ -57,17 +59,18 @@ def test_the_weights_in_half_precision_fit_into_five_megabytes(name, job, monkey
 @pytest.mark.parametrize("job", ["spq-long"], indirect=True)
 def test_the_file_tells_how_the_codewords_were_used(job):
     GRIDS["spq-long"].run(job)
-    told = read_tensors(job.weights)[1]
+    told = read_tensors(job.weights, "checkpoint")[1]
     least = told["settings"]["least_perplexity"]
     assert [step for step, _ in least] == told["history"]["score_steps"]
     assert all(1 <= value <= 16 for _, value in least)
 
 
 @pytest.mark.parametrize("job", ["dhd-long"], indirect=True)
-def test_a_stopped_long_run_goes_on(job, book, monkeypatch):
+def test_a_stopped_long_run_goes_on(job, monkeypatch):
     grid = GRIDS["dhd-long"]
     whole = grid.run(job)
     job.weights.unlink()
+    job.state.unlink()
 
     def stopped(*arguments, **settings):
         seen = []
@@ -82,7 +85,23 @@ def test_a_stopped_long_run_goes_on(job, book, monkeypatch):
     monkeypatch.setattr(long_run, "train", stopped)
     with pytest.raises(KeyboardInterrupt):
         grid.run(job)
-    assert list((book / "cache").glob("*.state")) and not job.weights.exists()
+    assert job.state.exists() and not job.weights.exists()
     monkeypatch.setattr(long_run, "train", train)
     assert grid.run(job) == whole
+
+
+def test_stopped_before_it_is_recorded_a_finished_run_is_not_trained_again(book, monkeypatch):
+    monkeypatch.setenv("RETRIEVAL_CACHE", str(book / "cache"))
+    grid = GRIDS["dhd-long"]
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as change:
+        change.setattr(record, "append_record", stop)
+        with pytest.raises(KeyboardInterrupt):
+            record_grid(grid)
+    assert list((book / "cache").glob("*.state")) and not list((book / "checkpoints").iterdir())
+    monkeypatch.setattr(loop, "update", stop)
+    assert record_grid(grid) == 1
     assert not list((book / "cache").glob("*.state"))

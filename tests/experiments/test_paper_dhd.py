@@ -19,7 +19,7 @@ def test_it_trains_steps_keeps_the_weights_and_judges_the_queries(arguments, tmp
     told = capsys.readouterr().out
     scores = [float(line.split(": ")[-1]) for line in told.splitlines() if line.startswith("test: mAP@10")]
     assert len(scores) == 4 and all(0 < score <= 1 for score in scores)
-    tensors, about = read_tensors(tmp_path / "dhd.safetensors")
+    tensors, about = read_tensors(tmp_path / "dhd.safetensors", "checkpoint")
     assert tensors["proxies"].shape == (3, 12) and about["settings"]["teacher_strength"] == 0.2
     assert about["history"]["steps"][-1] == 4
     assert about["history"]["weights_before"] != about["history"]["weights_after"]

@@ -22,7 +22,7 @@ def test_it_trains_steps_keeps_the_weights_and_judges_the_queries(arguments, tmp
     told = capsys.readouterr().out
     scores = [float(line.split(": ")[-1]) for line in told.splitlines() if line.startswith("test: mAP,")]
     assert len(scores) == 4 and all(0 < score <= 1 for score in scores)
-    tensors, about = read_tensors(tmp_path / "gpq.safetensors")
+    tensors, about = read_tensors(tmp_path / "gpq.safetensors", "checkpoint")
     assert tensors["codebooks"].shape == (3, 16, 12) and tensors["prototypes"].shape == (3, 3, 12)
     assert about["settings"]["network"] == "small-vgg" and about["settings"]["entropy"] == 0.1
     history = about["history"]

@@ -23,7 +23,7 @@ def test_it_trains_steps_keeps_the_weights_and_judges_the_queries(arguments, tmp
     told = capsys.readouterr().out
     scores = [float(line.split(": ")[-1]) for line in told.splitlines() if line.startswith("test: mAP@10")]
     assert len(scores) == 4 and all(0 < score <= 1 for score in scores)
-    tensors, about = read_tensors(tmp_path / "spq.safetensors")
+    tensors, about = read_tensors(tmp_path / "spq.safetensors", "checkpoint")
     assert tensors["codebooks"].shape == (2, 16, 16) and tensors["head.first.weight"].shape == (512, 512)
     assert about["settings"]["network"] == "cifar-resnet18" and about["settings"]["search"] == "Euclidean"
     history = about["history"]
@@ -35,7 +35,7 @@ def test_it_trains_steps_keeps_the_weights_and_judges_the_queries(arguments, tmp
 def test_stopped_it_goes_on_to_the_same_weights(arguments, tmp_path, monkeypatch, capsys):
     assert main(arguments) == 0
     file = tmp_path / "spq.safetensors"
-    whole, _ = read_tensors(file)
+    whole, _ = read_tensors(file, "checkpoint")
     file.unlink()
 
     def stopped(*told, **settings):
@@ -46,5 +46,5 @@ def test_stopped_it_goes_on_to_the_same_weights(arguments, tmp_path, monkeypatch
     assert (tmp_path / "spq.state").exists() and not file.exists()
     monkeypatch.setattr(paper, "train", train)
     assert main(arguments) == 0
-    again, _ = read_tensors(file)
+    again, _ = read_tensors(file, "checkpoint")
     assert all(torch.equal(whole[name], again[name]) for name in whole)

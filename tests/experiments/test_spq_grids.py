@@ -5,9 +5,10 @@ from dataclasses import asdict
 
 import pytest
 import torch
+from torch.nn.functional import normalize
 
-from retrieval_lib.evaluation import Relevance, evaluate
-from retrieval_lib.experiments import Job, spq
+from retrieval_lib.evaluation import InnerProduct, Relevance, evaluate
+from retrieval_lib.experiments import Job, spq, spq_long
 from retrieval_lib.experiments.budgets import TINY
 from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.methods.base import describe
@@ -43,7 +44,13 @@ def test_each_view_but_the_last_lacks_what_its_name_says():
 def test_a_tiny_cell_is_judged_in_all_its_ways(digits):
     values = GRIDS["spq-bits"].run(job_of(cells("spq-bits", digits)[1], digits))
     named = {value.name: value.value for value in values}
-    assert len(named) == 4 + 3 + 2 + 1 and all(math.isfinite(value) for value in named.values())
+    assert len(named) == 4 + 5 + 2 + 1 + 2 * (1 + spq.EVALUATIONS)
+    assert all(math.isfinite(value) for value in named.values())
+    last = max(int(name.split("step ")[1].split(":")[0]) for name in named if "step" in name)
+    assert (
+        named[f"validation, step {last}: mAP@1000, divisor retrieved, ties expected"]
+        == (named["validation: mAP@1000, divisor retrieved, ties expected"])
+    )
     assert all(0 < value <= 1 for name, value in named.items() if "mAP" in name)
     assert 1 <= named["test: perplexity, least codebook"] <= named["test: perplexity, mean over codebooks"] <= 16
 
@@ -53,7 +60,8 @@ def test_plain_contrast_is_judged_by_codebooks_fitted_afterwards(digits):
     named = {value.name: value.value for value in GRIDS["spq-variants"].run(job_of(cell, digits))}
     own = named["test: mAP@1000, divisor retrieved, ties expected"]
     assert own == pytest.approx(named["test: mAP of PQ fitted afterwards@1000, divisor retrieved, ties expected"])
-    assert not any(name.startswith("validation") for name in named)
+    judged = [name for name in named if name.startswith("validation")]
+    assert judged == ["validation: mAP@1000, divisor retrieved, ties expected"]
 
 
 def test_fitted_codebooks_are_nearer_to_the_descriptors(digits):
@@ -110,3 +118,28 @@ def test_trials_see_equally_many_images_and_are_judged_on_the_validation_part_al
 
 class Scored:
     scores = (0.5,)
+
+
+def test_longer_trials_are_judged_on_the_validation_part_alone(digits):
+    made = cells("spq-long-trials", digits)
+    tried = [(spq._settings(cell).view, spq._settings(cell).temperature) for cell in made]
+    assert tried == [(spq.VIEWS[view], temperature) for view, temperature in spq.LONG_TRIALS]
+    values = GRIDS["spq-long-trials"].run(job_of(made[0], digits))
+    assert len(values) == 1 + 2 * (1 + spq.EVALUATIONS)
+    assert all(value.search.startswith("validation") for value in values)
+
+
+def test_the_long_runs_setting_was_tried():
+    assert (spq_long.CHOSEN["view"], spq_long.CHOSEN["temperature"]) in spq.LONG_TRIALS
+
+
+def test_with_descriptors_of_norm_1_only_directions_count(digits):
+    cell = cells("spq-bits", digits)[1]
+    split = cell.split(digits)
+    method = spq.build(digits, split, TINY, SPQSettings(bits=32), 0)
+    search = split.searches["test"]
+    query, database = (describe(method, digits.images[part]) for part in (search.query, search.database))
+    relevance = Relevance(digits.labels[search.query], digits.labels[search.database])
+    unit = evaluate(InnerProduct(normalize(query), normalize(database)), relevance, k=1000)
+    found = {value.metric: value.value for value in spq.judge_search(method, digits, split)}
+    assert found["mAP without a code, of norm 1"] == pytest.approx(unit.mean_average_precision, abs=1e-5)

