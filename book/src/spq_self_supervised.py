@@ -105,12 +105,14 @@ diagram(
 #
 # $$ \mathrm{NTX}(U) = \frac{1}{2B} \sum_i - \log \frac{\exp(\cos(u_i, u_{i'}) / \tau)}{\sum_{j \ne i} \exp(\cos(u_i, u_j) / \tau)} . $$
 #
-# $u_{i'}$ is the partner of row $u_i$; all rows but these two are *negatives*. A row is not compared with itself.
+# $U$ has the $2B$ rows $u_i$, and $u_{i'}$ is the partner of $u_i$; all rows but these two are *negatives*. A row is not
+# compared with itself. The *temperature* $\tau$ divides: the smaller it is, the more the nearest negatives count.
 #
 # SPQ plays the same game twice, with mixed rows: the descriptors of one view, and the quantized ones of the other,
 #
 # $$ L = \mathrm{NTX}([X_a; Z_b]) + \mathrm{NTX}([X_b; Z_a]), \qquad \tau = 0.5 . $$
 #
+# $[X; Z]$ stacks the rows of both.
 # The rows are mixed as in the published code. So two descriptors are negatives, too, and so are two quantized ones. The
 # figure of the paper draws pairs of a descriptor and a quantized one only [6].
 #
@@ -187,7 +189,8 @@ draw_batch(untrained)
 #
 # $$ z_m = \sum_k \mathrm{softmax}_k \big( - \tau_q \lVert x_m - c_{mk} \rVert^2 \big) \, c_{mk}, \qquad \tau_q = 5 . $$
 #
-# $\tau_q$ is *multiplied*: the larger, the harder the choice. (The paper prints a division; its authors corrected the
+# $x_m$ is part $m$ of the descriptor, $d$ numbers; $c_{mk}$ is codeword $k$ of codebook $m$. Other than the temperature of
+# the contrast, $\tau_q$ is *multiplied*: the larger, the harder the choice. (The paper prints a division; its authors corrected the
 # value for that form to 0.2 [6].)
 
 
@@ -276,13 +279,15 @@ for name, value in slips.items():
 # ## The live run
 #
 # Now train, from random weights. One step takes a batch of images, makes two views of each, and moves network and
-# codebooks together. Each view is a pass of its own, with its own batch statistics.
+# codebooks together. Each view is a pass of its own, so that batch normalization takes its means
+# from one view at a time.
 #
 # This training is short, and its setting is not the published one. The views are *milder*: a crop keeps at
 # least a quarter of the area, brightness and contrast change half as much, and nothing is blurred. (Digits are only
-# cropped; a mirrored digit would be another one.) $\tau$ is 0.2 instead of 0.5. These two and the learning rate are the
-# best of five trials on CIFAR-10, which stand further down. Other things come with the network of this book: a smaller net
-# whose first layer is computed from images, a larger learning rate that rises first, weight decay that is decoupled.
+# cropped; a mirrored digit would be another one.) $\tau$ is 0.2 instead of 0.5. These two and the learning rate are taken
+# from five short trials on CIFAR-10, which hardly differ and stand further down. Other things come with the network of this book: a smaller net
+# whose first layer is computed from images and not learned; a larger learning rate, which rises for the first twentieth of
+# the steps and then falls to 0 along a cosine; and AdamW, whose weight decay does not pass through Adam's own scaling.
 #
 # The score is mAP@1000 on the *validation part*: images held out of the training, which search 5,000 others, to be quick.
 # Ranking a thousand of five thousand is another task than ranking a thousand of all: do not compare this score with the
@@ -353,9 +358,9 @@ notebook.result(
 # %% [markdown]
 # ### What the codebooks did
 #
-# No term of the loss asks that all codewords be used. A codeword that lies far from all descriptors has hardly any
-# weight in any $z$, and so hardly any gradient that could bring it back. So usage is the first thing to watch. Did
-# codewords die here?
+# No term of the loss asks that all codewords be used. A codeword that has hardly any weight in any $z$ has hardly any
+# gradient that could bring it back. So usage is the first thing to watch. Did codewords die here? (With the published
+# $\tau_q$ a soft choice mixes most of the codewords, as we shall see: then even one that no code takes has a gradient.)
 
 # %%
 #| name: fig-spq-usage
@@ -368,8 +373,8 @@ usage_over_time(history)
 #| name: fig-spq-codewords
 #| caption: The first part of the validation images' descriptors and its codewords (stars), at four moments, in one plane.
 #|   A few far points lie outside the frame.
-#| alt: Four scatter plots with common axes. At first most points lie to one side of the stars. Later they are spread out
-#|   widely around the stars, which stay in a small clump. Points of different classes overlap.
+#| alt: Four scatter plots with common axes: coloured points, and among them the codewords as stars. Points of different
+#|   classes overlap.
 codewords_over_time(
     history, images.labels[history.points], images.class_names, central=True
 )
@@ -411,8 +416,7 @@ notebook.result(
 # %%
 #| name: fig-spq-batch-after
 #| caption: After the training: the same batch.
-#| alt: The same two matrices. Most cells are of middle shades, and in every row the framed cell, the partner, is the
-#|   lightest.
+#| alt: The same two matrices as before the training, with the same frames and crosses.
 draw_batch(method)
 
 
@@ -457,9 +461,8 @@ notebook.result(
 #| name: fig-spq-codeword-images
 #| caption: The five most used codewords of the first codebook: four images that choose it most clearly, and four drawn
 #|   at random from all that it stands for.
-#| alt: Five rows of eight small pictures, each row with the share of images that its codeword stands for. In the second
-#|   row the clearest four are vehicles, in the fourth dark or patterned animals; in the other rows, and among the pictures
-#|   drawn at random, no common subject is seen.
+#| alt: Five rows of eight small pictures, the clearest four and four at random, each row with the share of images that its
+#|   codeword stands for.
 from retrieval_lib.plots import finish
 from retrieval_lib.plots.grid import to_pixels
 from retrieval_lib.plots.style import BLUE, VERMILION, WIDTH, set_titles
@@ -515,8 +518,8 @@ notebook.result(
     f"The number at the left is the share of {len(pool):,} database images that the codeword stands for. Does a codeword "
     f"know the label? Whoever guesses the commonest label of an image's codeword is right for {min(pure):.0%} to "
     f"{max(pure):.0%} of the images, by codebook; without a code the best guess is right for {commonest:.0%}. "
-    "Alone, one codeword of eight says little. We can name what a codeword stands for in few rows at most, and never by its "
-    "random images; what tells images apart is several of them together."
+    "Alone, one codeword of eight says little: try to name what a codeword stands for by its random images. What tells images "
+    "apart is several of them together."
 )
 
 # %% [markdown]
@@ -531,6 +534,8 @@ notebook.result(
 # - the same descriptors without any code: what quantization costs;
 # - **PQ fitted afterwards**: k-means on SPQ's own descriptors, in place of the learned codebooks. Does learning them
 #   jointly pay?
+# - these two again with descriptors of norm 1. The loss compares angles, so that the lengths of descriptors may be noise
+#   to a distance;
 # - the untrained network with PQ; PQ on pixels; and OPQ on pixels, brought by PCA to as many numbers as SPQ's descriptors.
 #
 # All are judged with the same queries, a part of them, to keep this page short; SPQ itself with all of them, too.
@@ -595,6 +600,10 @@ found = {
         k=k,
     ),
 }
+unit = {name: F.normalize(x, dim=1) for name, x in vectors.items()}
+found["SPQ, no code, norm 1"] = evaluate(
+    Euclidean(unit["query"][some], unit["database"]), some_judged, k=k
+)
 learn = torch.randperm(
     len(search.database), generator=torch.Generator().manual_seed(0)
 )[:10000]
@@ -603,10 +612,12 @@ for name, fit in (("PQ", fit_pq), ("OPQ", fit_opq)):
     found[f"{name} on SPQ's descriptors"] = score(after, vectors)
     if name == "PQ":
         pq_after = after
-before = described(untrained)
-found["PQ on an untrained network"] = score(
-    fit_pq(before["database"][learn], books, words), before
+found["PQ on SPQ's descriptors, norm 1"] = score(
+    fit_pq(unit["database"][learn], books, words), unit
 )
+before = described(untrained)
+untrained_pq = fit_pq(before["database"][learn], books, words)
+found["PQ on an untrained network"] = score(untrained_pq, before)
 
 
 def pixels(positions):
@@ -652,12 +663,14 @@ def told(name):
 
 
 against_pq = told("PQ on SPQ's descriptors")
+no_code = found["SPQ, no code, norm 1"].mean_average_precision
 errors = [q.error(vectors["database"][learn]) for q in (quantizer, pq_after)]
 notebook.result(
     f"{len(some):,} test queries in {len(search.database):,} images; mAP@{k}, tie-aware, divisor *retrieved*; the gap is "
     f"query by query, with its 95 % interval. With all {len(search.query):,} queries SPQ has "
     f"**{whole.mean_average_precision:.3f}**. Squared against plain distances: {told('SPQ, plain distances')}. Against PQ on "
-    f"pixels: {told('PQ on pixels')}. Against PQ fitted afterwards to the same descriptors: {against_pq}. "
+    f"pixels: {told('PQ on pixels')}. Against PQ fitted afterwards to the same descriptors: {against_pq}; to descriptors of "
+    f"norm 1: {told("PQ on SPQ's descriptors, norm 1")}. Without a code, descriptors of norm 1 have {no_code:.3f}. "
     + (
         "So the learned codebooks are not the better ones for this search. But the descriptors were learned with them: what "
         "joint training gave to *them*, this does not say. "
@@ -705,7 +718,7 @@ show_found(asked)
 # The thesis says that product quantization retrieves what is alike *semantically and visually*. Labels measure the
 # first only. How much of the second is there? Take the results that the labels call wrong, and measure how far they are
 # from the query in plain pixels, after a strong blur that leaves colours and layout. Compare, for each query, with random
-# images of other labels. PQ on pixels stands beside it: a search that looks at nothing else.
+# images of other labels. Two controls stand beside it: PQ on pixels, which looks at nothing else, and PQ on the network before its training.
 
 
 # %%
@@ -748,6 +761,12 @@ def likeness(places):
 ranked = first_found(quantizer, vectors["query"][judged], database_codes)
 by_spq, wrong = likeness(ranked)
 by_pixels, pixels_wrong = likeness(pixel_ranking)
+untrained_ranking = first_found(
+    untrained_pq,
+    before["query"][judged],
+    untrained_pq.encode(before["database"]),
+)
+by_untrained, untrained_wrong = likeness(untrained_ranking)
 
 # %%
 #| name: fig-spq-visual
@@ -762,14 +781,20 @@ show_found(judged[torch.where(enough, by_spq, torch.inf).argsort()[:3]])
 #| tags: hide-input
 shares = [
     float(ratio[mask.any(1)].mean())
-    for ratio, mask in ((by_spq, wrong), (by_pixels, pixels_wrong))
+    for ratio, mask in (
+        (by_spq, wrong),
+        (by_pixels, pixels_wrong),
+        (by_untrained, untrained_wrong),
+    )
 ]
 notebook.result(
     f"Of the first six results of {len(judged)} queries, {wrong.float().mean():.0%} have another label, of those of PQ on "
     f"pixels {pixels_wrong.float().mean():.0%}. Averaged over the queries, SPQ's wrong results are at {shares[0]:.0%} of the "
-    f"distance, in colours and layout, at which random images of other labels are; those of PQ on pixels at {shares[1]:.0%}. "
+    f"distance, in colours and layout, at which random images of other labels are; those of PQ on pixels at {shares[1]:.0%}, "
+    f"and those of PQ on the untrained network at {shares[2]:.0%}. "
     "The rows above were chosen to show the likeness at its clearest. Where no label teaches, an image that looks alike is "
-    "a good answer: nobody told the network that the subject counts and the background does not."
+    "a good answer: nobody told the network that the subject counts and the background does not. (Part of the likeness is not "
+    "in the code: classes that are easily mistaken, as cats and dogs, share their layout, too.)"
 )
 
 # %% [markdown]
@@ -826,8 +851,7 @@ notebook.result(
         else "something nearer to the code than to the descriptor. "
     )
     + "These are the same weights throughout; a network that is trained with another value "
-    "moves its descriptors and codewords to suit it. `python -m retrieval_lib record spq-temperature` trains one for each; "
-    "until its results stand here, this page says nothing about their scores."
+    "moves its descriptors and codewords to suit it."
 )
 
 # %% [markdown]
@@ -883,7 +907,11 @@ notebook.result(
 #   fixed, and whose input is normalized;
 # - stronger views, which such a training has the time to learn from, and $\tau = 0.5$;
 # - a learning rate and weight decay made for that training, where this page has its own;
-# - all 50,000 training images, of which this page holds 5,000 back;
+# - all 50,000 training images, of which this page holds 5,000 back, and images as they are, where this page may have a JPEG
+#   copy of them;
+# - average pooling of the last features, where this page takes the maximum;
+# - the checkpoint: the published script scores the test queries every hundred epochs and keeps the best, where this page
+#   judges the last one;
 # - plain distances in the search, where this page adds squared ones;
 # - a GPU, where this page had two CPU cores.
 #
@@ -901,8 +929,8 @@ notebook.result(
 # - **No term keeps the codewords in use.** Watch usage and perplexity; the loss alone does not show a dead codeword.
 # - **Trap: `eval()` without `train()` after it.** The published script evaluates now and then and does not switch back.
 #   From then on batch normalization is frozen. Ours restores the mode, and a test watches it.
-# - **Trap: a schedule in the wrong unit.** The script counts its cosine schedule in batches and advances it once an
-#   epoch, so that the learning rate hardly falls.
+# - **Trap: a schedule in the wrong unit.** The script gives the period of its cosine schedule in batches, 195, and advances
+#   it once an epoch. So the rate is lowest near epoch 205, rises again, and swings on.
 # - **Trap: bits as $M \sqrt{K}$.** A code has $M \log_2 K$ bits. The two agree for 4 and 16 codewords, and for no other
 #   power of two.
 # - **Trap: the printed $\tau_q$.** Divided by 5, a soft choice is nearly even, and far from the code of a search.
@@ -913,12 +941,11 @@ notebook.result(
 #
 # - Two views of one image replace a label; all other images of the batch are negatives.
 # - A descriptor is compared with what the *other* view was quantized to, so that a codebook cannot win by following its
-#   own view. What this buys is not measured here.
+#   own view.
 # - The soft quantizer lets the gradient through; $\tau_q$ decides how near the choice that was trained is to the code
 #   that is used.
 # - Watch the codebooks, not only the loss.
-# - On CIFAR-10 the codes find more images of the query's label than pixels do, though no label taught them. Results that the
-#   label calls wrong are, on average, nearer to the query in colours and layout than chance.
+# - Where no label teaches, ask both: has a result the query's label, and does it look alike?
 #
 # ## Exercises
 #

@@ -83,6 +83,8 @@ FACES = ViewSettings(
 def settings_for(settings: ViewSettings, dataset: str, channels: int) -> ViewSettings:
     """What a data set allows: a mirrored or half hidden digit is another digit, a grey image has no colour to lose.
 
+    MNIST keeps crops, of half the area at least, and blur only.
+
     Args:
         settings: the view as the paper has it.
         dataset: the name of the data set, as `load` knows it.

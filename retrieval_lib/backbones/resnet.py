@@ -76,7 +76,7 @@ class ResNet(Backbone):
 
 
 class SmallResNet(ResNet):
-    """The live runs' network: three stages of one block, 0.31 M parameters and D = 128 at the default width.
+    """A small residual network: three stages of one block, 0.31 M parameters and D = 128 at the default width.
 
     It works at half resolution from its stem on, which costs a little accuracy and buys speed: see
     `benchmarks/backbones.py`.

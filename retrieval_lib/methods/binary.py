@@ -41,7 +41,7 @@ class BinaryMethod(Method):
     """A method whose descriptors are relaxed codes (B, bits), made by `self.head` from those of `self.backbone`."""
 
     def descriptors(self, images: Tensor) -> Tensor:
-        """Relaxed codes h: (B, C, H, W) to (B, bits), between -1 and 1."""
+        """Relaxed codes h: (B, C, H, W) to (B, bits); between -1 and 1 where the head ends in tanh."""
         return self.head(self.backbone(images))
 
     def encode(self, descriptors: Tensor) -> Tensor:

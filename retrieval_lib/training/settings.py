@@ -14,8 +14,8 @@ class TrainingSettings:
         optimizer: `adam` (decoupled weight decay) or `sgd` (Nesterov momentum 0.9).
         learning_rate: the largest one.
         backbone_rate: the backbone's share of the learning rate; the papers take 0.05 for pretrained ones.
-        weight_decay: of all weights that are matrices or kernels; biases, norms, proxies, prototypes and codebooks are
-            left alone.
+        weight_decay: of all weights that are matrices or kernels; biases, norms, proxies, prototypes, centres and
+            codebooks are left alone.
         warm_up: steps over which the learning rate rises from 0; then it falls to 0 as half a cosine does.
         clip: the largest norm of the whole gradient; 0 for no limit.
         evaluate_every: how often the validation score is taken and a snapshot made; also before the first step and

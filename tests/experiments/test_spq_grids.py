@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import normalize
 
 from retrieval_lib.evaluation import InnerProduct, Relevance, evaluate
-from retrieval_lib.experiments import Job, spq, spq_long
+from retrieval_lib.experiments import Job, read_results, spq, spq_long
 from retrieval_lib.experiments.budgets import TINY
 from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.methods.base import describe
@@ -118,6 +118,14 @@ def test_trials_see_equally_many_images_and_are_judged_on_the_validation_part_al
 
 class Scored:
     scores = (0.5,)
+
+
+def test_the_chosen_trial_is_the_one_with_the_best_recorded_score(repository, monkeypatch):
+    monkeypatch.setenv("RETRIEVAL_ROOT", str(repository))
+    trials = read_results("spq-trials", dataset="cifar10")
+    assert len(trials) == len(spq.TRIALS)
+    best = trials.loc[trials.value.idxmax()]
+    assert {"view": best["view"], "temperature": best["temperature"]} == spq.CHOSEN
 
 
 def test_longer_trials_are_judged_on_the_validation_part_alone(digits):
