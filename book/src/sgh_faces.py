@@ -138,7 +138,9 @@ finish(figure)
 from retrieval_lib.plots import distance_histograms
 
 distance_histograms(
-    {"pixels": (apart[same], apart[other])}, "distance in pixels"
+    {"pixels": (apart[same], apart[other])},
+    "distance in pixels",
+    label="person",
 )
 
 # %%
@@ -687,6 +689,7 @@ pairs = {
 distance_histograms(
     {who: tuple(d.float() for d in both) for who, both in pairs.items()},
     "Hamming distance",
+    label="person",
 )
 
 # %%

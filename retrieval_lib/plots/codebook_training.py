@@ -58,7 +58,8 @@ def codebook_training(
     score_panel(axes["score"], history)
     mesh = draw_usage(axes["usage"], usage_of(latest))
     set_titles(axes["usage"], "", "codebook", f"use of codewords, step {latest.step:,}")
-    figure.colorbar(mesh, ax=axes["usage"], label="use (1: even)", extend="max", pad=0.02)
+    beside = axes["usage"].inset_axes([1.03, 0, 0.05, 1])  # a long legend above widens the column, not the map
+    figure.colorbar(mesh, cax=beside, label="use (1: even)", extend="max")
     _perplexity_panel(axes["perplexity"], history)
     points, words = plane_of(latest, codebook)(latest)
     points_panel(axes["map"], points, labels)

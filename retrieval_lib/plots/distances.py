@@ -12,12 +12,15 @@ from retrieval_lib.plots.style import BLUE, VERMILION, WIDTH, finish, set_titles
 BINS = 40
 
 
-def distance_histograms(panels: Mapping[str, tuple[Tensor, Tensor]], xlabel: str = "distance") -> Figure:
+def distance_histograms(
+    panels: Mapping[str, tuple[Tensor, Tensor]], xlabel: str = "distance", label: str = "class"
+) -> Figure:
     """A panel for each representation: how far apart are two images of the same class, and of different classes?
 
     Args:
         panels: by title, the distances (s,) of pairs with the same class and (d,) of pairs with different ones.
         xlabel: below the panels.
+        label: what two images have in common, for instance `person`.
 
     Raises:
         ValueError: there are no panels, or one has no pairs of a kind.
@@ -30,7 +33,7 @@ def distance_histograms(panels: Mapping[str, tuple[Tensor, Tensor]], xlabel: str
     for axis, (title, (same, different)) in zip(axes[0], panels.items(), strict=True):
         edges = _edges(torch.cat([same, different]))
         for values, color, hatch, name in (
-            (different, VERMILION, "", "different class"), (same, BLUE, "////", "same class"),
+            (different, VERMILION, "", f"different {label}"), (same, BLUE, "////", f"same {label}"),
         ):  # fmt: skip
             axis.hist(
                 values.numpy(), bins=edges, density=True, histtype="stepfilled", alpha=0.35, color=color, hatch=hatch,
