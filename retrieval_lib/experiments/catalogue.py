@@ -2,7 +2,7 @@
 
 from retrieval_lib.experiments.dhd import DHD_BITS, DHD_PLUGINS, DHD_TERMS, DHD_TRIALS
 from retrieval_lib.experiments.dhd_long import DHD_LONG
-from retrieval_lib.experiments.from_spq import FROM_SPQ
+from retrieval_lib.experiments.from_spq import FROM_SPQ, FROM_SPQ_TRIALS
 from retrieval_lib.experiments.gpq import GPQ_BITS, GPQ_LABELS, GPQ_TERMS, GPQ_TRIALS
 from retrieval_lib.experiments.gpq_long import GPQ_LONG
 from retrieval_lib.experiments.gpq_pretrained import GPQ_PRETRAINED, GPQ_PRETRAINED_TRIALS
@@ -26,6 +26,7 @@ _ALL = (
     SGH_TRIALS, SGH_METHODS, SGH_TERMS, SGH_VIEWS, SGH_BITS, SGH_LONG,
     DHD_TRIALS, DHD_BITS, DHD_TERMS, DHD_PLUGINS, DHD_LONG,
     GPQ_TRIALS, GPQ_LABELS, GPQ_TERMS, GPQ_BITS, GPQ_LONG, GPQ_PRETRAINED_TRIALS, GPQ_PRETRAINED, GPQ_UNSEEN,
-    SPQ_TRIALS, SPQ_BITS, SPQ_TEMPERATURE, SPQ_VARIANTS, SPQ_VIEWS, SPQ_LONG_TRIALS, SPQ_LONG, FROM_SPQ,
+    SPQ_TRIALS, SPQ_BITS, SPQ_TEMPERATURE, SPQ_VARIANTS, SPQ_VIEWS, SPQ_LONG_TRIALS, SPQ_LONG,
+    FROM_SPQ_TRIALS, FROM_SPQ,
 )  # fmt: skip
 GRIDS: dict[str, Grid] = {grid.name: grid for grid in _ALL}

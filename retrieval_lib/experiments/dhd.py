@@ -34,7 +34,9 @@ TERMS: dict[str, dict] = {
     "teacher 0.2": {"teacher_strength": 0.2},
     "teacher 0.2, without self-distillation": {"teacher_strength": 0.2, "distillation": NO_DISTILLATION},
     "teacher 0.2, without self-distillation, labels on both views": {
-        "teacher_strength": 0.2, "distillation": NO_DISTILLATION, "supervise": "both",
+        "teacher_strength": 0.2,
+        "distillation": NO_DISTILLATION,
+        "supervise": "both",
     },
     "teacher 1.0": {"teacher_strength": 1.0},
 }

@@ -1,21 +1,37 @@
 """Few labels after none: GPQ that starts from the network of SPQ's long run, against the same from scratch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from retrieval_lib.backbones import Backbone
 from retrieval_lib.data import ImageSet, make_split
-from retrieval_lib.experiments.budgets import Budget, budget_for
+from retrieval_lib.experiments.budgets import Budget, budget_for, machine_device
 from retrieval_lib.experiments.gpq import build, judge_test, label_counts, protocol
 from retrieval_lib.experiments.grid import Cell, Grid, Job
+from retrieval_lib.experiments.judging import among_held_out
 from retrieval_lib.experiments.spq_long import SPQ_LONG, spq_of_long_run
 from retrieval_lib.experiments.values import Value
 from retrieval_lib.methods.gpq import GPQ, GPQSettings
 from retrieval_lib.paths import checkpoints_folder
 from retrieval_lib.training import load_checkpoint, train
 
-TUNED = Budget((48, 96, 192), 500, learning_rate=2e-3)  # widths as SPQ's long run has them
+TUNED = Budget((48, 96, 192), 500)  # widths as SPQ's long run has them
 LABELS = (500, 5000)
-STARTS = ("from scratch", "from SPQ")
+STARTS = ("from SPQ", "from scratch")
+# Trials of each start: learning rate, and the backbone's share of it.
+TRIALS = ((5e-3, 1.0), (2e-3, 1.0), (5e-3, 0.1), (2e-3, 0.1))
+CHOSEN = {  # by the trials
+    "from SPQ": {"learning_rate": 2e-3, "backbone_rate": 0.1},
+    "from scratch": {"learning_rate": 5e-3, "backbone_rate": 1.0},
+}
+# By name: the start, how many times the steps, and changed settings of the method or of the training.
+VARIANTS: dict[str, tuple[str, int, dict]] = {
+    "from SPQ": ("from SPQ", 1, {}),
+    "from SPQ, its network unchanged": ("from SPQ", 1, {"backbone_rate": 0.0}),
+    "from SPQ, labels alone": ("from SPQ", 2, {"entropy": 0.0}),
+    "from scratch": ("from scratch", 1, {}),
+    "from scratch, twice as long": ("from scratch", 2, {}),
+}
 
 
 def spq_backbone(images: ImageSet, profile: str) -> Backbone:
@@ -34,27 +50,59 @@ def spq_backbone(images: ImageSet, profile: str) -> Backbone:
     return method.backbone
 
 
-def _run(job: Job) -> Sequence[Value]:
-    cell, chosen = job.cell, budget_for(job.profile, TUNED)
-    settings = GPQSettings(bits=cell.bits)
-    if cell.variant == "from SPQ":
-        method = GPQ(spq_backbone(job.images, job.profile), len(job.images.class_names), settings, cell.seed)
+def _trained(job: Job, start: str, longer: int, told: Mapping) -> GPQ:
+    """GPQ from one of the starts; `told` has the learning rate, the backbone's share, and the entropy's weight."""
+    chosen = budget_for(job.profile, TUNED)
+    chosen = replace(chosen, steps=longer * chosen.steps, learning_rate=told["learning_rate"])
+    settings = GPQSettings(bits=job.cell.bits, entropy=told.get("entropy", GPQSettings().entropy))
+    if start == "from SPQ":
+        network = spq_backbone(job.images, job.profile)
+        method = GPQ(network, len(job.images.class_names), settings, job.cell.seed).to(machine_device())
     else:
-        method = build(job.images, job.split, chosen, settings, cell.seed)
-    train(method, job.images, job.split, chosen.training(cell.seed, job.split), snapshot_count=10, initial=cell.variant)
-    return judge_test(method, job.images, job.split)
+        method = build(job.images, job.split, chosen, settings, job.cell.seed)
+    training = replace(chosen.training(job.cell.seed, job.split), backbone_rate=told["backbone_rate"])
+    train(method, job.images, job.split, training, snapshot_count=10, initial=start)
+    return method
+
+
+def _run_trial(job: Job) -> Sequence[Value]:
+    """The score among held-out images alone: a setting is never chosen on the test queries."""
+    told = dict(job.cell.settings)
+    method = _trained(job, told.pop("start"), 1, told)
+    score = among_held_out(method, job.images, job.split.searches["validation"].query)
+    return [Value(score, "mAP", "held out", None, "retrieved", "expected")]
+
+
+def _run(job: Job) -> Sequence[Value]:
+    start, longer, changes = VARIANTS[job.cell.variant]
+    return judge_test(_trained(job, start, longer, CHOSEN[start] | changes), job.images, job.split)
+
+
+def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
+    drawn = protocol(profile, images)
+    return [
+        Cell("GPQ", f"{start}, rate {rate:g}, the network's share {share:g}", drawn, 48,
+             settings={"start": start, "learning_rate": rate, "backbone_rate": share})
+        for start in STARTS
+        for rate, share in TRIALS
+    ]  # fmt: skip
 
 
 def _cells(profile: str, images: ImageSet) -> list[Cell]:
     drawn = protocol(profile, images)
     return [
-        Cell("GPQ", start, drawn, 48, seed, split_settings={"labels": labels})
+        Cell("GPQ", name, drawn, 48, seed, split_settings={"labels": labels})
         for seed in range(3)
         for labels in label_counts(profile, images, LABELS)
-        for start in STARTS
+        for name in VARIANTS
     ]
 
 
+FROM_SPQ_TRIALS = Grid(
+    "from-spq-trials",
+    "Learning rates of GPQ that starts from SPQ's network, and from scratch, chosen among held-out images",
+    "general", _trial_cells, _run_trial, 200, repeatable=False,
+)  # fmt: skip
 FROM_SPQ = Grid(
     "from-spq",
     "GPQ that starts from SPQ's network, and from scratch: 500 and 5,000 labels, 48 bits, three seeds",

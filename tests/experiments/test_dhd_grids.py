@@ -46,8 +46,8 @@ def test_trials_see_equally_many_images_and_are_judged_on_the_validation_part_al
     seen = []
     monkeypatch.setattr(dhd, "train", lambda method, images, split, settings, **_: seen.append(settings) or Scored())
     trials = cells("dhd-trials", digits)
-    assert len(trials) == 3 * len(dhd.TRIALS) and {cell.seed for cell in trials} == {0, 1, 2}
-    for cell in trials[: len(dhd.TRIALS)]:
+    assert len(trials) == len(dhd.TRIALS)
+    for cell in trials:
         values = GRIDS["dhd-trials"].run(Job(cell, digits, cell.split(digits), "quick"))
         assert [value.search for value in values] == ["validation"]
     assert {(s.batch_size, s.learning_rate) for s in seen} == set(dhd.TRIALS)

@@ -7,42 +7,63 @@ from retrieval_lib.experiments import Job, from_spq
 from retrieval_lib.experiments.catalogue import GRIDS
 
 
-def job_of(name, images, number=0, weights=None):
-    cell = GRIDS[name].cells("quick", images)[number]
+def job_of(name, images, variant=None, weights=None):
+    cells = GRIDS[name].cells("quick", images)
+    cell = next(c for c in cells if variant in (None, c.variant))
     return Job(cell, images, cell.split(images), "quick", weights)
 
 
 def test_without_the_long_run_it_says_so(digits):
-    with pytest.raises(FileNotFoundError, match="spq-long-mnist-quick"):
+    with pytest.raises(FileNotFoundError, match=r"spq-long-mnist-quick.*record spq-long` first"):
         from_spq.spq_backbone(digits, "quick")
 
 
-def test_it_starts_from_the_weights_of_the_long_run(digits, book, monkeypatch):
+@pytest.fixture
+def learned(digits, book, monkeypatch):
+    """The network of a tiny long run, recorded."""
     monkeypatch.setenv("RETRIEVAL_CACHE", str(book / "cache"))
     long = job_of("spq-long", digits)
     GRIDS["spq-long"].run(job_of("spq-long", digits, weights=book / "checkpoints" / long.cell.checkpoint))
-    learned = from_spq.spq_backbone(digits, "quick")
-    started = {}
+    return from_spq.spq_backbone(digits, "quick")
 
-    def train(method, *_, initial, **__):
-        started[initial] = {name: w.clone() for name, w in method.backbone.state_dict().items()}
+
+def test_each_variant_is_what_its_name_says(digits, learned, monkeypatch):
+    seen = {}
+
+    def train(method, images, split, settings, *, initial, **_):
+        network = {name: w.clone() for name, w in method.backbone.state_dict().items()}
+        seen[tried] = (network, settings.steps, settings.backbone_rate, method.settings.entropy)
 
     monkeypatch.setattr(from_spq, "train", train)
-    for number in (0, 1):
-        GRIDS["from-spq"].run(job_of("from-spq", digits, number))
-    assert set(started) == set(from_spq.STARTS)
-    for name, weights in learned.state_dict().items():
-        assert torch.equal(weights, started["from SPQ"][name])
-    assert any(not torch.equal(w, started["from scratch"][name]) for name, w in learned.state_dict().items())
+    monkeypatch.setattr(from_spq, "judge_test", lambda *_: [])
+    for tried in from_spq.VARIANTS:
+        GRIDS["from-spq"].run(job_of("from-spq", digits, tried))
+    for name, (network, *_) in seen.items():
+        same = all(torch.equal(w, network[key]) for key, w in learned.state_dict().items())
+        assert same == name.startswith("from SPQ"), name
+    steps = seen["from SPQ"][1]
+    assert seen["from SPQ, its network unchanged"][1:3] == (steps, 0.0)
+    assert seen["from SPQ, labels alone"][1] == seen["from scratch, twice as long"][1] == 2 * steps
+    assert [name for name, told in seen.items() if told[3] == 0] == ["from SPQ, labels alone"]
 
 
-def test_both_starts_learn_from_the_same_labels(digits):
+def test_all_variants_learn_from_the_same_labels(digits):
     cells = GRIDS["from-spq"].cells("quick", digits)
-    for scratch, ours in zip(cells[::2], cells[1::2], strict=True):
-        assert (scratch.seed, scratch.split_settings) == (ours.seed, ours.split_settings)
-        assert torch.equal(scratch.split(digits).train, ours.split(digits).train)
+    by_labels = {}
+    for cell in cells:
+        by_labels.setdefault((cell.seed, cell.split_settings["labels"]), []).append(cell)
+    assert len(by_labels) == 3 * 2
+    for alike in by_labels.values():
+        assert [cell.variant for cell in alike] == list(from_spq.VARIANTS)
+        assert len({cell.split(digits).hash for cell in alike}) == 1
 
 
-def test_a_tiny_cell_from_scratch(digits):
-    values = GRIDS["from-spq"].run(job_of("from-spq", digits))
-    assert {value.search for value in values} == {"test"} and all(0.1 < value.value <= 1 for value in values)
+def test_what_was_chosen_was_tried(digits):
+    told = [dict(cell.settings) for cell in GRIDS["from-spq-trials"].cells("quick", digits)]
+    assert all({"start": start, **from_spq.CHOSEN[start]} in told for start in from_spq.STARTS)
+
+
+@pytest.mark.parametrize(("name", "search"), [("from-spq-trials", "held out"), ("from-spq", "test")])
+def test_a_tiny_cell_of_each_grid(digits, learned, name, search):
+    values = GRIDS[name].run(job_of(name, digits))
+    assert {value.search for value in values} == {search} and all(0.1 < value.value <= 1 for value in values)
