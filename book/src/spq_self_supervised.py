@@ -838,6 +838,18 @@ finish(figure)
 
 # %%
 #| tags: hide-input
+def linear_share(x, z):
+    """How much of z (n, d) a linear map of x (n, d) explains: R²."""
+    given = torch.cat([x, torch.ones(len(x), 1)], 1)
+    left = z - given @ torch.linalg.lstsq(given, z).solution
+    return 1 - float(left.var(0).sum() / z.var(0).sum())
+
+
+weights = soft_assignment(parts, quantizer.codebooks, 5.0)
+softly = mixture(weights, quantizer.codebooks)  # (n, M, d)
+straight = sum(
+    linear_share(parts[:, m], softly[:, m]) / books for m in range(books)
+)
 notebook.result(
     " ".join(
         f"With τ_q = {values[i]:g} a soft choice mixes {mixed[i]:.1f} of {words} codewords in effect; z has the cosine "
@@ -849,6 +861,13 @@ notebook.result(
         "something nearer to the descriptor than to the code. "
         if cosines[4] > to_hard[4]
         else "something nearer to the code than to the descriptor. "
+    )
+    + f"A linear map for each codebook, from the part of x to that of z, explains {straight:.0%} of z (R²). "
+    + (
+        "So the game of x with z is nearly the game of x with x, SimCLR's, and it is no wonder if codebooks fitted afterwards "
+        "serve as well. "
+        if straight > 0.9
+        else ""
     )
     + "These are the same weights throughout; a network that is trained with another value "
     "moves its descriptors and codewords to suit it."
