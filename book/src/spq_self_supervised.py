@@ -663,6 +663,7 @@ def told(name):
 
 
 against_pq = told("PQ on SPQ's descriptors")
+against_unit = told("PQ on SPQ's descriptors, norm 1")
 no_code = found["SPQ, no code, norm 1"].mean_average_precision
 errors = [q.error(vectors["database"][learn]) for q in (quantizer, pq_after)]
 notebook.result(
@@ -670,7 +671,7 @@ notebook.result(
     f"query by query, with its 95 % interval. With all {len(search.query):,} queries SPQ has "
     f"**{whole.mean_average_precision:.3f}**. Squared against plain distances: {told('SPQ, plain distances')}. Against PQ on "
     f"pixels: {told('PQ on pixels')}. Against PQ fitted afterwards to the same descriptors: {against_pq}; to descriptors of "
-    f"norm 1: {told("PQ on SPQ's descriptors, norm 1")}. Without a code, descriptors of norm 1 have {no_code:.3f}. "
+    f"norm 1: {against_unit}. Without a code, descriptors of norm 1 have {no_code:.3f}. "
     + (
         "So the learned codebooks are not the better ones for this search. But the descriptors were learned with them: what "
         "joint training gave to *them*, this does not say. "
