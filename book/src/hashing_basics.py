@@ -111,7 +111,7 @@ print(
 #| name: fig-pixel-search
 #| caption: Exact search on pixels. Each row starts with a query; its nearest database images follow.
 #| alt: Rows of small images. The first image of each row is the query, the others are its nearest neighbours by
-#|   pixel distance. Ticks mark images with the label of the query, crosses the others. Crosses are frequent.
+#|   pixel distance. Ticks mark images with the label of the query, crosses the others.
 from retrieval_lib.plots import retrieval_grid
 
 shown = torch.stack(
@@ -162,9 +162,9 @@ notebook.result(
 # | average | $x_c = \frac{1}{P} \sum_p F_{cp}$ | everything counts the same |
 # | maximum (MAC) [9] | $x_c = \max_p F_{cp}$ | only the strongest answer counts |
 # | generalized mean (GeM) [10] | $x_c = \left( \frac{1}{P} \sum_p F_{cp}^{\,\gamma} \right)^{1/\gamma}$ | between the two; $\gamma$ can be learned |
-# | regional (R-MAC) [9] | $x = N\left( \sum_r N(\max_{p \in r} F_{\cdot p}) \right)$ | pool each region, then add the regions |
+# | regional (after R-MAC [9]) | $x = N\left( \sum_r N(\max_{p \in r} F_{\cdot p}) \right)$ | pool each region, then add the regions |
 #
-# Here $N(v) = v / \lVert v \rVert$. Aggregating over regions keeps an object that fills only part of the image from
+# Here $N(v) = v / \lVert v \rVert$. (R-MAC also whitens the regions by PCA; that is left out here.) Aggregating over regions keeps an object that fills only part of the image from
 # being drowned by the rest; [2] builds a descriptor from regional deep features in this spirit.
 
 
@@ -251,7 +251,8 @@ print(
 # %% [markdown]
 # **Which pooling retrieves best?** We take a small network that was trained to name the objects of ImageNet
 # (EfficientNet-lite0 [11]), remove its last layer, and pool its last feature map.
-# Keep in mind that its weights have seen labels, though not the labels of our images.
+# Keep in mind that its weights have seen labels, though not the labels of our images. Airplanes, cars, birds, cats, dogs,
+# frogs, ships and trucks are among the objects of ImageNet. So what follows is not free of labels, as a search by pixels is.
 # The mean of the database is subtracted, then every descriptor is brought to length one, so that only its direction
 # counts.
 #
@@ -375,7 +376,7 @@ notebook.result(
 # - **Time**: a query costs $D$ multiplications for each database image. Twice the images, twice the time.
 #
 # We measure on this machine, one query at a time, with databases of growing size.
-# Then we continue the straight line to a billion images, which is what a large photo service holds.
+# Then we continue the straight line to a billion images.
 
 # %%
 import time
@@ -488,7 +489,7 @@ notebook.result(
 # | min(k, R) | the most that could have been found | order and completeness |
 # | all relevant | $R$ | cannot reach 1 when $k < R$, however good the ranking |
 #
-# The authors of the methods in this book use the first. We do the same, and name it wherever it is used.
+# The published code of DHD, GPQ and SPQ uses the first. We do the same, and name it wherever it is used.
 
 
 # %%
@@ -652,11 +653,12 @@ notebook.result(
 # The second looks impossible, since the orders are too many to count. But the average has a closed form [16].
 # Take one group of $n$ tied images, $r$ of them relevant, with $t$ images and $R_0$ relevant ones ranked before it.
 # The image at place $j$ of the group is relevant with probability $r/n$. If it is, then among the $j - 1$ places
-# before it in the group we expect $(j-1)\,\rho$ relevant ones, with $\rho = \frac{r-1}{n-1}$. So the group adds
+# before it in the group we expect $(j-1)\,\rho$ relevant ones, with $\rho = \frac{r-1}{n-1}$ (and 0 where $n = 1$). So the
+# group adds
 #
 # $$ \sum_{j=1}^{n} \frac{r}{n} \cdot \frac{R_0 + 1 + (j-1)\,\rho}{t + j} $$
 #
-# to the numerator of AP. Sum over the groups and divide.
+# to the numerator of AP. Where the ranking is cut at $k$, the sum stops at $j = k - t$. Sum over the groups and divide.
 #
 # For the divisor *retrieved* there is one more step, because the number of relevant images in the top $k$ is itself
 # a matter of chance when the cut goes through a group: the library takes the expectation for each possible number of
@@ -742,8 +744,8 @@ print(
 )
 
 # %% [markdown]
-# In this book the tie-aware score is the headline. Where the papers' rule is shown beside it, ties are broken by one
-# seeded order.
+# In this book the tie-aware score is the headline. The papers' code breaks ties by the order of storage; where that is
+# shown beside it, one seeded order stands in its place.
 
 # %% [markdown]
 # ## From a descriptor to a binary code
@@ -751,7 +753,7 @@ print(
 # Exact search pays for $D$ numbers an image. Must it be so many, and must they be numbers?
 # *Hashing* keeps a few bits an image. Alike images shall get alike bits.
 #
-# The oldest idea needs no learning. Draw a random direction $w$ and ask on which side of the plane across it a
+# The simplest idea needs no learning. Draw a random direction $w$ and ask on which side of the plane across it a
 # descriptor lies: $b = 1$ if $w^\top x \ge 0$, else $b = 0$. One direction gives one bit; $B$ directions give a code of
 # $B$ bits. This is *locality-sensitive hashing* (LSH) with random hyperplanes [12].
 # Note the sign of zero: a value of exactly 0 counts as positive, here and in the whole book.
@@ -967,13 +969,14 @@ notebook.result(
     f"Chance would give about {chance:.2f}, exact search by angle {exact:.3f}. LSH goes from {intervals[8]} with 8 bits "
     f"over {intervals[64]} with 64 to {intervals[512]} with 512 (mean and 95 % interval over {len(score[64])} draws; "
     f"divisor: retrieved). It covers half of the way from chance to exact search at {halfway} bits. "
-    "The dashed line is what LSH estimates, so longer codes lead there and not beyond. For more, the descriptor must "
+    "The dashed line is what LSH estimates, so ever longer codes tend to it. For more, the descriptor must "
     "change, or the code must learn what matters."
 )
 
 # %% [markdown]
 # The figure above was drawn live, with the queries and the database of this page.
-# Is it the same on the whole data set, where papers measure? The next one was *recorded*: all 10,000 test images of
+# Does it look the same on the whole data set, where papers measure? (Its levels do not compare: of each class, the first
+# thousand places are a fifth there.) The next one was *recorded*: all 10,000 test images of
 # CIFAR-10 search its 50,000 training images, with five draws of the directions. It takes a quarter of an hour on two
 # CPU cores; `python -m retrieval_lib record lsh-pixels` does it again.
 
@@ -1025,8 +1028,8 @@ notebook.result(
 # %%
 #| name: fig-code-search
 #| caption: One query, searched with codes of growing length, and exactly by the angle of centred pixels.
-#| alt: Four rows of images with the same query. With sixteen bits the results look unlike the query; with 64 and 512
-#|   bits they come to share its layout; the last row shows exact search by angle. Ticks and crosses mark the labels.
+#| alt: Four rows of images with the same query, for codes of 16, 64 and 512 bits and for exact search by angle. Ticks and
+#|   crosses mark the labels.
 one = int(shown[0])
 rows, names = [], []
 for bits in (16, 64, 512):
@@ -1061,7 +1064,9 @@ notebook.result(
 #
 # A code of $B$ bits takes $B/8$ bytes. Two codes are compared by one exclusive-or and one count of bits for each
 # 64 bits, which processors do in a few clock cycles. The library [faiss](https://github.com/facebookresearch/faiss)
-# does this well, so we measure with it: the same machine, one query at a time, the size of the largest database above.
+# does this well, so codes are measured with it, and the floats as above: the same machine, one query at a time, the size of
+# the largest database. (Even so a whole scan takes long at a billion. An inverted file scans a part of the database only; the
+# library has one, `IVFPQIndex`.)
 
 # %%
 import faiss
@@ -1239,13 +1244,15 @@ notebook.result(
 # %% [markdown]
 # ## References
 #
-# - [1] Y. Rui, T. S. Huang, S.-F. Chang. Image retrieval: past, present, and future. 1999.
+# - [1] Y. Rui, T. S. Huang, S.-F. Chang. Image retrieval: current techniques, promising directions, and open issues. Journal
+#   of Visual Communication and Image Representation 10, 1999.
 # - [2] D. Jeong, S. Choo, W. Seo, N. I. Cho. Regional deep feature aggregation for image retrieval. ICASSP 2017.
 # - [3] A. Gordo et al. Deep image retrieval: learning global representations for image search. ECCV 2016.
 # - [9] G. Tolias, R. Sicre, H. Jégou. Particular object retrieval with integral max-pooling of CNN activations. ICLR 2016.
 # - [10] F. Radenović, G. Tolias, O. Chum. Fine-tuning CNN image retrieval with no human annotation. IEEE Transactions on
 #   Pattern Analysis and Machine Intelligence, 2019.
-# - [11] M. Tan, Q. V. Le. EfficientNet: rethinking model scaling for convolutional neural networks. ICML 2019.
+# - [11] M. Tan, Q. V. Le. EfficientNet: rethinking model scaling for convolutional neural networks. ICML 2019. (The network
+#   here is its *lite* variant, which was published as code.)
 # - [12] M. S. Charikar. Similarity estimation techniques from rounding algorithms. STOC 2002.
 # - [16] F. McSherry, M. Najork. Computing information retrieval performance measures efficiently in the presence of tied
 #   scores. ECIR 2008.
