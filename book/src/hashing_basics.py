@@ -1065,8 +1065,8 @@ notebook.result(
 # A code of $B$ bits takes $B/8$ bytes. Two codes are compared by one exclusive-or and one count of bits for each
 # 64 bits, which processors do in a few clock cycles. The library [faiss](https://github.com/facebookresearch/faiss)
 # does this well, so codes are measured with it, and the floats as above: the same machine, one query at a time, the size of
-# the largest database. (Even so a whole scan takes long at a billion. An inverted file scans a part of the database only; the
-# library has one, `IVFPQIndex`.)
+# the largest database. (Even so a whole scan takes long at a billion. An inverted file scans a part of the database only;
+# the next chapter tries one.)
 
 # %%
 import faiss
