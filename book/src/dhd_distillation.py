@@ -1277,6 +1277,9 @@ else:
     )
 
 # %% [markdown]
+# That the view was *too gentle* is a reading of these shares. It is not tried here: a run with a stronger labelled view would
+# show it.
+#
 # ## Limits, traps and common mistakes
 #
 # - **The database is the training set.** On the usual protocol the searched images were trained on. Always look at a
