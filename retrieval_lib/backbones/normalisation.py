@@ -77,17 +77,19 @@ class Normalise(nn.Module):
 
 @torch.no_grad()
 def settle_batch_statistics(backbone: nn.Module, images: Tensor, batch_size: int = 256, batches: int = 10) -> None:
-    """Give an untrained network the batch statistics of real images.
+    """Give a network the batch statistics of real images.
 
-    Without them it is judged, before its first step, with the mean 0 and the variance 1 that batch normalization starts
-    from, which fit no image. A training is not changed by it: it normalizes by the statistics of its own batches.
+    Without them an untrained one is judged with the mean 0 and the variance 1 that batch normalization starts from, which
+    fit no image, and a trained one with statistics of the random views that it saw last. A training is not changed by
+    it: it normalizes by the statistics of its own batches.
 
     Args:
         backbone: takes images between 0 and 1; it is left in evaluation mode.
-        images: (N, C, H, W) uint8, training images; the first ones are taken.
+        images: (N, C, H, W) uint8, training images as they are; the first ones are taken.
         batch_size, batches: how many are taken at once, and how often.
     """
     backbone.train()
+    device = next(backbone.parameters()).device
     for part in images[: batch_size * batches].split(batch_size):
-        backbone(part.float() / 255)
+        backbone(part.to(device).float() / 255)
     backbone.eval()

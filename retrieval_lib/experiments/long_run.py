@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from retrieval_lib.backbones import settle_batch_statistics
 from retrieval_lib.data import ImageSet, Split
 from retrieval_lib.experiments.budgets import Budget, budget_for
 from retrieval_lib.experiments.grid import Cell, Grid, Job
@@ -26,6 +27,8 @@ class LongRun:
         side: pixels that the images are brought to; None leaves them as they are.
         evaluations: how often the validation score is taken and a snapshot made.
         shown: images that the snapshots follow: few, so that the state stays small.
+        settled: whether the kept network's batch statistics are taken anew from training images as they are; the
+            training's own are those of views.
     """
 
     budget: Budget
@@ -34,6 +37,7 @@ class LongRun:
     side: int | None = None
     evaluations: int = 40
     shown: int = 200
+    settled: bool = False
 
     def run(self, job: Job) -> Sequence[Value]:
         """Train, keep the weights in half precision, and judge what the file holds.
@@ -44,6 +48,8 @@ class LongRun:
         every = max(1, budget.steps // self.evaluations)
         settings = replace(budget.training(job.cell.seed, job.split), evaluate_every=every, save_every=100)
         history = train(method, job.images, job.split, settings, state_path=job.state, snapshot_count=self.shown)
+        if self.settled:
+            settle_batch_statistics(method.backbone, job.images.images[job.split.train])
         about = {**asdict(method.settings), "widths": budget.widths, "least_perplexity": least_perplexity(history)}
         save_checkpoint(job.weights, method, about, history, dtype=torch.float16)
         return self._judged(job, method, job.weights)
