@@ -107,7 +107,7 @@ def test_stopped_before_it_is_recorded_a_finished_run_is_not_trained_again(book,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as change:
-        change.setattr(record, "append_record", stop)
+        change.setattr(record, "sha256_of_file", stop)
         with pytest.raises(KeyboardInterrupt):
             record_grid(grid)
     assert list((book / "cache").glob("*.state")) and not list((book / "checkpoints").iterdir())
