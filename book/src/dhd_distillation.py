@@ -1296,8 +1296,8 @@ else:
     )
 
 # %% [markdown]
-# That the view was *too gentle* is a reading of these shares. It is not tried here: a run with a stronger labelled view would
-# show it.
+# That the view was *too gentle*, and that another is better in 14,000 steps, is a reading of these shares and no result. It is
+# not tried here: a run with a stronger labelled view would show it.
 #
 # ## Limits, traps and common mistakes
 #
