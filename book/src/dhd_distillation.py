@@ -1284,8 +1284,7 @@ if large:
     notebook.result(
         f"Of 2,000 training images {shares[0]:.1%} do, of 2,000 test queries {shares[1]:.1%}. "
         + (
-            "It knows its training images by heart. The labelled view was too gentle for so long a training: what was best in "
-            "660 steps is not best in 14,000."
+            "It knows its training images by heart. The labelled view may have been too gentle for so long a training."
             if shares[0] > 0.995
             else ""
         )
