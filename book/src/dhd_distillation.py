@@ -1016,8 +1016,7 @@ notebook.table(
 from retrieval_lib.plots.intervals import interval_rows
 
 by_change = {
-    who: differences(judged(by_term, who), "variant", "DHD")
-    for who in SEARCHES
+    who: differences(judged(by_term, who), "variant", "DHD") for who in SEARCHES
 }
 interval_rows(by_change, "variant", "mAP@1000 minus that of DHD")
 
@@ -1165,6 +1164,7 @@ interval_rows(
     "mAP@1000 added by self-distillation",
 )
 
+
 # %%
 #| tags: hide-input
 def told_of(rows):
@@ -1177,7 +1177,9 @@ def told_of(rows):
 
 
 improved = any(
-    verdict(row) == "more" for rows in gains.values() for _, row in rows.iterrows()
+    verdict(row) == "more"
+    for rows in gains.values()
+    for _, row in rows.iterrows()
 )
 turned_by = {
     title: added(control, lambda part: part[part.metric == TURNED])
@@ -1200,12 +1202,15 @@ notebook.result(
 notebook.result(
     "Does it hold the codes stiller? The share of bits that a strong view turns is, "
     + ". And ".join(
-        f"over {control}: {told_of(rows)}" for control, rows in turned_by.items()
+        f"over {control}: {told_of(rows)}"
+        for control, rows in turned_by.items()
     )
     + ". In shares of bits: "
     + " ".join(
         f"Over {control}: "
-        + "; ".join(f"{row['loss']} {spelled(row)}" for _, row in rows.iterrows())
+        + "; ".join(
+            f"{row['loss']} {spelled(row)}" for _, row in rows.iterrows()
+        )
         + "."
         for control, rows in turned_by.items()
     )
@@ -1214,7 +1219,9 @@ notebook.result(
     f"All {sum(map(len, gains.values()))} differences; side by side, one or two of so many intervals miss by luck. "
     + " ".join(
         f"Database {who}, over {control}: "
-        + "; ".join(f"{row['loss']} {spelled(row)}" for _, row in rows.iterrows())
+        + "; ".join(
+            f"{row['loss']} {spelled(row)}" for _, row in rows.iterrows()
+        )
         + "."
         for (control, who), rows in gains.items()
     )
@@ -1272,9 +1279,7 @@ def named_rightly(network, positions):
 
 
 if large:
-    network = whitened_network(
-        images, split.train, about["widths"], 0, device
-    )
+    network = whitened_network(images, split.train, about["widths"], 0, device)
     long_run = DHD(network, len(images.class_names), DHDSettings(bits=64))
     load_checkpoint(kept, long_run.to(device))
     shares = [

@@ -533,8 +533,7 @@ finish(figure)
 #| tags: hide-input
 spread_of_pixels = (originals - patches.mean(0)).square().mean()
 kept = [
-    float(((m - originals) ** 2).mean() / spread_of_pixels)
-    for m in mosaics[1:]
+    float(((m - originals) ** 2).mean() / spread_of_pixels) for m in mosaics[1:]
 ]
 notebook.result(
     f"An image of {originals.shape[1]} bytes became 8 bytes in the second row and 16 in the third. What is lost is "
@@ -1219,11 +1218,7 @@ notebook.table(rows)
 
 # %%
 #| tags: hide-input
-enough = next(
-    row
-    for row in rows
-    if int(row[SCAN].rstrip("%")) >= 95
-)
+enough = next(row for row in rows if int(row[SCAN].rstrip("%")) >= 95)
 notebook.result(
     f"Reading {enough['codes read']} of the codes finds {enough[SCAN]} of what the whole scan puts first. "
     f"The last column is another matter: even the whole scan has only {rows[-1]['of the ten truly nearest']} of the truly nearest "

@@ -640,10 +640,7 @@ show_queries(worst[:3])
 notebook.result(
     "Of the first six results in each row, "
     f"{', '.join(map(str, right_in(worst[:3])))} show the query's person; the average precisions are "
-    + ", ".join(
-        f"{first['SGH'].average_precision[q]:.3f}"
-        for q in worst[:3]
-    )
+    + ", ".join(f"{first['SGH'].average_precision[q]:.3f}" for q in worst[:3])
     + "."
 )
 
@@ -909,6 +906,7 @@ notebook.table(
     ]
 )
 
+
 # %%
 #| tags: hide-input
 def best_of(name):
@@ -1002,7 +1000,8 @@ SAYS = {
 said = "; ".join(
     f"among people {who}, "
     + ", ".join(
-        f"{row['method']} has {SAYS[verdict(row)]}" for _, row in table.iterrows()
+        f"{row['method']} has {SAYS[verdict(row)]}"
+        for _, row in table.iterrows()
     )
     for who, table in gains.items()
 )
@@ -1053,8 +1052,7 @@ both = {
 notebook.result(
     "So what do the similarities buy? Leaving both out changes the mAP by "
     + " and by ".join(
-        f"{spelled(row)} among people {who}"
-        for who, row in both.items()
+        f"{spelled(row)} among people {who}" for who, row in both.items()
     )
     + (
         ": at this learning rate they cost on people whom the network knows, and help on people whom it does not. "
@@ -1071,8 +1069,7 @@ notebook.result(
     + " ".join(
         f"among people {who}, "
         + "; ".join(
-            f"{row['variant']} {spelled(row)}"
-            for _, row in table.iterrows()
+            f"{row['variant']} {spelled(row)}" for _, row in table.iterrows()
         )
         + "."
         for who, table in by_change.items()

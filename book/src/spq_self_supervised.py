@@ -837,6 +837,7 @@ for axis, title in zip(
     set_titles(axis, "τ_q", "", title)
 finish(figure)
 
+
 # %%
 #| tags: hide-input
 def linear_share(x, z):
