@@ -1262,8 +1262,8 @@ notebook.result(
 )
 
 # %% [markdown]
-# What holds it back? Where the images are those that it learned from, look: of training images, and of test queries, how many
-# lie nearest to the proxy of their own class?
+# What holds it back? Where the images are those that it learned from, look: of training images, of validation images and of
+# test queries, how many lie nearest to the proxy of their own class?
 
 # %%
 #| tags: hide-input
@@ -1278,16 +1278,20 @@ def named_rightly(network, positions):
     return float((named == images.labels[positions]).float().mean())
 
 
+def look_into(file, told):
+    """The shares of 2,000 training, validation and test images, by the weights in a file."""
+    network = whitened_network(images, split.train, told["widths"], 0, device)
+    kept_method = DHD(network, len(images.class_names), DHDSettings(bits=64))
+    load_checkpoint(file, kept_method.to(device))
+    parts = split.train, split.searches["validation"].query, search.query
+    return [named_rightly(kept_method, part[:2000]) for part in parts]
+
+
 if large:
-    network = whitened_network(images, split.train, about["widths"], 0, device)
-    long_run = DHD(network, len(images.class_names), DHDSettings(bits=64))
-    load_checkpoint(kept, long_run.to(device))
-    shares = [
-        named_rightly(long_run, part[:2000])
-        for part in (split.train, search.query)
-    ]
+    shares = look_into(kept, about)
     notebook.result(
-        f"Of 2,000 training images {shares[0]:.1%} do, of 2,000 test queries {shares[1]:.1%}. "
+        f"Of 2,000 training images {shares[0]:.1%} do, of 2,000 validation images {shares[1]:.1%}, of 2,000 test queries "
+        f"{shares[2]:.1%}. "
         + (
             "It knows its training images by heart. The labelled view may have been too gentle for so long a training."
             if shares[0] > 0.995
