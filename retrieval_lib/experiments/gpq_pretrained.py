@@ -12,7 +12,7 @@ from retrieval_lib.data import ImageSet, Split
 from retrieval_lib.evaluation import ADC, Relevance
 from retrieval_lib.experiments.gpq import label_counts, protocol
 from retrieval_lib.experiments.grid import Cell, Grid, Job
-from retrieval_lib.experiments.shallow_codes import SIDE, reduction
+from retrieval_lib.experiments.shallow_codes import SIDE, padded, reduction
 from retrieval_lib.experiments.values import Value, judge
 from retrieval_lib.methods.base import Batch
 from retrieval_lib.methods.gpq import GPQ, GPQSettings
@@ -152,11 +152,11 @@ def _run(job: Job) -> Sequence[Value]:
     learned_from = torch.cat([job.split.train, job.split.unlabelled])
     order = torch.randperm(len(learned_from), generator=torch.Generator().manual_seed(cell.seed))
     fitted_to = features[learned_from[order[:FITTED_ON]]]
-    reduce = reduction(fitted_to)
+    reduce, books = reduction(fitted_to), cell.bits // 4
     train, query, database = (
-        reduce.project(part) for part in (fitted_to, features[search.query], features[search.database])
+        padded(reduce.project(part), books) for part in (fitted_to, features[search.query], features[search.database])
     )
-    quantizer = fit_opq(train, cell.bits // 4, 16, cell.seed)
+    quantizer = fit_opq(train, books, 16, cell.seed)
     distances = ADC(quantizer.look_up_tables(query), quantizer.encode(database))
     relevance = Relevance(job.images.labels[search.query], job.images.labels[search.database])
     return judge(distances, relevance, k=None, divisors=("retrieved",), ties=("expected",))
