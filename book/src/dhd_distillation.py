@@ -1077,7 +1077,7 @@ notebook.result(
         + "."
         for who, changes in by_change.items()
     )
-    + f" Recorded on CIFAR-10, {by_term.drop_duplicates(['variant', 'seed']).seconds.mean() / 60:.1f} minutes a training of one "
+    + f" Recorded on CIFAR-10, {by_term.drop_duplicates(['variant', 'seed']).seconds.median() / 60:.1f} minutes a training of one "
     "thread."
 )
 

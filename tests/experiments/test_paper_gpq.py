@@ -6,6 +6,7 @@ import torch
 from retrieval_lib.__main__ import main
 from retrieval_lib.backbones import load_backbone
 from retrieval_lib.experiments import paper
+from retrieval_lib.files import sha256_of_file
 from retrieval_lib.training import History, save_checkpoint
 from retrieval_lib.training.checkpoints import read_tensors
 
@@ -61,7 +62,7 @@ def test_it_starts_from_the_weights_of_a_network(arguments, tmp_path, monkeypatc
     save_checkpoint(start, network, {}, History([]))
     main([*arguments, "--start", str(start)])
     ((backbone, initial),) = seen
-    assert initial == "network of network.safetensors"
+    assert initial == f"network of network.safetensors, SHA-256 {sha256_of_file(start)[:16]}"
     assert all(torch.equal(a, b) for a, b in zip(backbone.parameters(), network.parameters(), strict=True))
     assert main([*arguments, "--start", str(tmp_path / "nowhere.safetensors")]) == 1
     assert "nowhere.safetensors" in capsys.readouterr().err
