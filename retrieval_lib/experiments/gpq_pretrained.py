@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from retrieval_lib.backbones import cached_features, load_backbone
 from retrieval_lib.data import ImageSet, Split
-from retrieval_lib.evaluation import ADC, Relevance
+from retrieval_lib.evaluation import ADC, InnerProduct, Relevance
 from retrieval_lib.experiments.gpq import label_counts, protocol
 from retrieval_lib.experiments.grid import Cell, Grid, Job
 from retrieval_lib.experiments.shallow_codes import SIDE, padded, reduction
@@ -28,8 +28,8 @@ SCHEDULE = TrainingSettings(1500, 500, learning_rate=1e-3, weight_decay=1e-2, wa
 TRIALS = tuple((dropout, rate) for dropout in (0.0, 0.5, 0.8) for rate in (1e-3, 3e-3))
 VARIANTS: dict[str, dict] = {"GPQ": {}, "labels alone": {"entropy": 0.0}}
 CHOSEN = {
-    "GPQ": {"dropout": 0.5, "learning_rate": 1e-3},
-    "labels alone": {"dropout": 0.5, "learning_rate": 1e-3},
+    "GPQ": {"dropout": 0.5, "learning_rate": 3e-3},
+    "labels alone": {"dropout": 0.5, "learning_rate": 3e-3},
 }
 LABELS = (500, 5000)
 FITTED_ON = 10_000  # images, labelled and unlabelled, that PQ and OPQ are fitted to
@@ -98,8 +98,8 @@ def judge_features(method: GPQ, features: Tensor, images: ImageSet, query: Tenso
     return judge(distances, relevance, search=search, k=None, divisors=("retrieved",), ties=("expected",))
 
 
-def probe_accuracy(features: Tensor, images: ImageSet, split: Split) -> float:
-    """Accuracy on the test queries of a linear classifier, its strength chosen on the validation part.
+def linear_probe(features: Tensor, images: ImageSet, split: Split) -> LogisticRegression:
+    """A linear classifier of the training images, its strength chosen on the validation part.
 
     Args:
         features: (N, D) of all images.
@@ -112,8 +112,21 @@ def probe_accuracy(features: Tensor, images: ImageSet, split: Split) -> float:
         probe.fit(features[split.train].numpy(), images.labels[split.train].numpy())
         score = probe.score(features[held_out].numpy(), images.labels[held_out].numpy())
         best = max(best, (score, probe), key=lambda scored: scored[0])
-    query = split.searches["test"].query
-    return float(best[1].score(features[query].numpy(), images.labels[query].numpy()))
+    return best[1]
+
+
+def judge_probe(probe: LogisticRegression, features: Tensor, images: ImageSet, split: Split) -> list[Value]:
+    """How many test queries a classifier names rightly; and mAP where inner products of its probabilities search."""
+    search = split.searches["test"]
+    query, database = (
+        torch.from_numpy(probe.predict_proba(features[p].numpy())) for p in (search.query, search.database)
+    )
+    relevance = Relevance(images.labels[search.query], images.labels[search.database])
+    named = torch.from_numpy(probe.classes_)[query.argmax(1)] == images.labels[search.query]
+    found = judge(
+        InnerProduct(query.float(), database.float()), relevance, k=None, divisors=("retrieved",), ties=("expected",)
+    )
+    return [Value(float(named.float().mean()), "accuracy", "test"), *found]
 
 
 def _trained(job: Job, variant: str, told: Mapping) -> tuple[GPQ, Tensor]:
@@ -148,7 +161,7 @@ def _run(job: Job) -> Sequence[Value]:
         return judge_features(method, features, job.images, search.query, search.database, "test")
     features = standardised_features(job.images, job.split)
     if cell.method == "linear probe":
-        return [Value(probe_accuracy(features, job.images, job.split), "accuracy", "test")]
+        return judge_probe(linear_probe(features, job.images, job.split), features, job.images, job.split)
     learned_from = torch.cat([job.split.train, job.split.unlabelled])
     order = torch.randperm(len(learned_from), generator=torch.Generator().manual_seed(cell.seed))
     fitted_to = features[learned_from[order[:FITTED_ON]]]

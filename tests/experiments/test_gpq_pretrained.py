@@ -7,7 +7,7 @@ import torch
 
 from retrieval_lib.experiments import Job, gpq_pretrained
 from retrieval_lib.experiments.catalogue import GRIDS
-from retrieval_lib.experiments.gpq_pretrained import FeatureInput, probe_accuracy, train_on_features
+from retrieval_lib.experiments.gpq_pretrained import FeatureInput, judge_probe, linear_probe, train_on_features
 from retrieval_lib.methods.gpq import GPQ, GPQSettings
 from retrieval_lib.training import TrainingSettings
 
@@ -65,14 +65,19 @@ def test_dropout_hides_features_in_training_only():
 
 
 def test_the_probe_learns_from_training_labels_and_is_judged_on_the_queries(digits, split, features):
-    honest = probe_accuracy(features, digits, split)
-    assert 0.6 < honest <= 1.0
+    def judged(probe, labels):
+        return [v.value for v in judge_probe(probe, features, replace(digits, labels=labels), split)]
+
+    honest = linear_probe(features, digits, split)
+    accuracy, found = judged(honest, digits.labels)
+    assert 0.6 < accuracy <= 1.0 and 0.4 < found < accuracy
     wrong = digits.labels.clone()
     wrong[split.searches["test"].query] = (wrong[split.searches["test"].query] + 1) % 10
-    assert probe_accuracy(features, replace(digits, labels=wrong), split) < 0.4
+    assert max(judged(honest, wrong)) < 0.4
     shuffled = digits.labels.clone()
     shuffled[split.train] = (shuffled[split.train] + 1) % 10
-    assert probe_accuracy(features, replace(digits, labels=shuffled), split) < 0.4
+    misled = linear_probe(features, replace(digits, labels=shuffled), split)
+    assert judged(misled, digits.labels)[0] < 0.4
 
 
 @pytest.mark.parametrize(("name", "search"), [("gpq-pretrained-trials", "held out"), ("gpq-pretrained", "test")])
@@ -80,8 +85,10 @@ def test_cells_of_both_grids(digits, features, monkeypatch, name, search):
     monkeypatch.setattr(gpq_pretrained, "standardised_features", lambda images, split: features)
     cells = GRIDS[name].cells("quick", digits)
     for cell in {(cell.method, cell.variant, len(cell.split_settings)): cell for cell in cells}.values():
-        (value,) = GRIDS[name].run(Job(cell, digits, cell.split(digits), "quick"))
-        assert value.search == search and 0.1 < value.value <= 1
+        values = GRIDS[name].run(Job(cell, digits, cell.split(digits), "quick"))
+        told = ["accuracy", "mAP"] if cell.method == "linear probe" else ["mAP"]
+        assert [v.metric for v in values] == told
+        assert all(v.search == search and 0.1 < v.value < 1 for v in values)
 
 
 @pytest.mark.parametrize("variant", gpq_pretrained.VARIANTS)
