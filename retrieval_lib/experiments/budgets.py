@@ -25,13 +25,14 @@ class Budget:
 
     Attributes:
         widths: of the network's three groups.
-        steps, batch_size, learning_rate: of the training.
+        steps, batch_size, learning_rate, weight_decay: of the training.
     """
 
     widths: tuple[int, int, int]
     steps: int
     batch_size: int = 128
     learning_rate: float = 5e-3
+    weight_decay: float = 1e-4
 
     def training(self, seed: int, split: Split) -> TrainingSettings:
         """The settings of the loop; the validation score is only taken at the end.
@@ -42,7 +43,7 @@ class Budget:
         """
         return TrainingSettings(
             self.steps, min(self.batch_size, len(split.train)), learning_rate=self.learning_rate,
-            warm_up=self.steps // 20, evaluate_every=self.steps, seed=seed,
+            weight_decay=self.weight_decay, warm_up=self.steps // 20, evaluate_every=self.steps, seed=seed,
         )  # fmt: skip
 
 

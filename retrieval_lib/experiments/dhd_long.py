@@ -1,34 +1,77 @@
 """The long runs of DHD: trainings of about two hours, each kept as a checkpoint of a few megabytes."""
 
-from retrieval_lib.data import ImageSet
-from retrieval_lib.experiments.budgets import Budget
+from collections.abc import Sequence
+
+from retrieval_lib.augmentation import SHIFTED
+from retrieval_lib.data import ImageSet, protocol_for
+from retrieval_lib.experiments.budgets import Budget, budget_for
 from retrieval_lib.experiments.dhd import build, judge_searches, protocol
 from retrieval_lib.experiments.grid import Cell, Grid, Job
+from retrieval_lib.experiments.judging import among_held_out
 from retrieval_lib.experiments.long_run import LongRun, long_grid
+from retrieval_lib.experiments.values import Value
 from retrieval_lib.methods.dhd import DHD, DHDSettings
+from retrieval_lib.training import train
 
 WIDTHS = (64, 256, 256)
 
+# Trials for the second run: the teacher's view, by name, and the weight decay. A long run sees each image tens of times;
+# so do these, which have few images and a smaller network.
+TEACHERS: dict[str, dict] = {
+    "teacher 0.2": {"teacher_strength": 0.2},
+    "teacher 0.5": {"teacher_strength": 0.5},
+    "shifted": {"teacher": SHIFTED},
+}
+DECAYS = (1e-4, 5e-2)
+TRIED = Budget((32, 64, 128), 1000)
+TRIED_ON = 5000  # labelled images, of which a tenth is held back: 28 epochs
 
-def _long(name: str, title: str, teacher: float, steps: int, settled: bool) -> Grid:
+
+def _run_trial(job: Job) -> Sequence[Value]:
+    """The score among held-out images alone: a setting is never chosen on the test queries."""
+    told = job.cell.settings
+    chosen = budget_for(job.profile, Budget(TRIED.widths, TRIED.steps, weight_decay=told["weight_decay"]))
+    settings = DHDSettings(bits=job.cell.bits, **TEACHERS[told["teacher"]])
+    method = build(job.images, job.split, chosen, settings, job.cell.seed)
+    train(method, job.images, job.split, chosen.training(job.cell.seed, job.split), snapshot_count=10)
+    score = among_held_out(method, job.images, job.split.searches["validation"].query)
+    return [Value(score, "mAP", "held out", None, "retrieved", "expected")]
+
+
+def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
+    small = profile == "quick" or len(images.labels) < 10 * TRIED_ON
+    drawn = protocol_for(images, "semi-supervised", "quick" if profile == "quick" else "full")
+    return [
+        Cell("DHD", f"{teacher}, weight decay {decay:g}", drawn, 64,
+             settings={"teacher": teacher, "weight_decay": decay}, split_settings={"labels": 100 if small else TRIED_ON})
+        for teacher in TEACHERS
+        for decay in DECAYS
+    ]  # fmt: skip
+
+
+def _long(name: str, title: str, settings: dict, budget: Budget, settled: bool) -> Grid:
     def cell(profile: str, images: ImageSet) -> Cell:
         return Cell("DHD", "long run", protocol(profile, images), 64)
 
-    def made(job: Job, budget: Budget) -> DHD:
-        settings = DHDSettings(bits=job.cell.bits, teacher_strength=teacher)
-        return build(job.images, job.split, budget, settings, job.cell.seed)
+    def made(job: Job, chosen: Budget) -> DHD:
+        return build(job.images, job.split, chosen, DHDSettings(bits=job.cell.bits, **settings), job.cell.seed)
 
-    run = LongRun(Budget(WIDTHS, steps), made, judge_searches, settled=settled)
-    return long_grid(name, title, "general", cell, run, 8000)
+    return long_grid(name, title, "general", cell, LongRun(budget, made, judge_searches, settled=settled), 8000)
 
 
 DHD_LONG = _long(
     "dhd-long",
     "DHD with 64 bits and the teacher that was best in short trainings, for 40 epochs; its weights are kept",
-    teacher=0.2, steps=14_000, settled=False,
+    TEACHERS["teacher 0.2"], Budget(WIDTHS, 14_000), settled=False,
 )  # fmt: skip
-DHD_LONG_STRONGER = _long(
-    "dhd-long-stronger",
-    "DHD with 64 bits and the paper's stronger teacher, for 27 epochs; its weights are kept",
-    teacher=0.5, steps=9_500, settled=True,
+DHD_LONG_TRIALS = Grid(
+    "dhd-long-trials",
+    "The teacher's view and the weight decay of DHD's second long run, chosen among held-out images",
+    "general", _trial_cells, _run_trial, 400, repeatable=False,
+)  # fmt: skip
+SECOND = {"teacher": "shifted", "weight_decay": 5e-2}  # by the trials
+DHD_LONG_SECOND = _long(
+    "dhd-long-second",
+    "DHD with 64 bits, its teacher's view and weight decay chosen by longer trials, for 27 epochs; its weights are kept",
+    TEACHERS[SECOND["teacher"]], Budget(WIDTHS, 9_500, weight_decay=SECOND["weight_decay"]), settled=True,
 )  # fmt: skip

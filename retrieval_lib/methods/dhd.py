@@ -24,6 +24,7 @@ class DHDSettings:
         bits: length of a code.
         strong: the student's view.
         teacher_strength: s_T; the teacher's view has every probability of the student's, times this.
+        teacher: another view of the teacher's in place of that one; ours, not the paper's.
         temperature: T of the hash proxy loss.
         distillation: weight of the self-distillation; 0 leaves it out.
         quantization: weight of the quantization term; 0 leaves it out.
@@ -34,6 +35,7 @@ class DHDSettings:
     bits: int = 64
     strong: ViewSettings = DHD_STRONG
     teacher_strength: float = 0.5
+    teacher: ViewSettings | None = None
     temperature: float = 0.2
     distillation: float = 0.1
     quantization: float = 0.1
@@ -72,7 +74,7 @@ class DHD(BinaryMethod):
             self.proxies = class_proxies(classes, self.bits, generator)
         else:
             self.register_buffer("centres", class_centres(classes, self.bits, seed))  # HashNet does without
-        weak = self.settings.strong.weakened(self.settings.teacher_strength)
+        weak = self.settings.teacher or self.settings.strong.weakened(self.settings.teacher_strength)
         self.views = (weak, self.settings.strong)
 
     def loss_terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from retrieval_lib.training.checkpoints import read_tensors
 
 SEARCHES = {
     "dhd-long": {"test", "untrained", "validation"},
-    "dhd-long-stronger": {"test", "untrained", "validation"},
+    "dhd-long-second": {"test", "untrained", "validation"},
     "sgh-long": {"test", "validation"},
     "gpq-long": {"test", "validation"},
     "spq-long": {"test", "validation"},
@@ -57,11 +57,11 @@ def test_the_weights_in_half_precision_fit_into_five_megabytes(name, job, monkey
     assert 1e5 < made[0] < 5e6
 
 
-@pytest.mark.parametrize("job", ["dhd-long-stronger"], indirect=True)
+@pytest.mark.parametrize("job", ["dhd-long-second"], indirect=True)
 def test_batch_statistics_are_taken_anew_where_that_is_wanted(job, monkeypatch):
     seen = []
     monkeypatch.setattr(long_run, "settle_batch_statistics", lambda network, images: seen.append(len(images)))
-    GRIDS["dhd-long-stronger"].run(job)
+    GRIDS["dhd-long-second"].run(job)
     assert seen == [len(job.split.train)]
 
 

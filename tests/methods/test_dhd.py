@@ -4,7 +4,7 @@ import pytest
 import torch
 from learning import distances_by_label, learn
 
-from retrieval_lib.augmentation import DHD_STRONG
+from retrieval_lib.augmentation import DHD_STRONG, SHIFTED
 from retrieval_lib.backbones import load_backbone
 from retrieval_lib.methods.base import Batch
 from retrieval_lib.methods.dhd import DHD, LOSSES, DHDSettings
@@ -33,6 +33,7 @@ def test_descriptors_codes_and_distances(batch):
 def test_the_teacher_sees_the_weaker_view():
     weak, strong = small(teacher_strength=0.2).views
     assert strong == DHD_STRONG and weak == DHD_STRONG.weakened(0.2)
+    assert small(teacher=SHIFTED).views == (SHIFTED, DHD_STRONG)
 
 
 def test_every_term_can_be_left_out(batch):
