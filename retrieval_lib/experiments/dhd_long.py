@@ -1,6 +1,7 @@
 """The long runs of DHD: trainings of about two hours, each kept as a checkpoint of a few megabytes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from retrieval_lib.augmentation import SHIFTED
 from retrieval_lib.data import ImageSet, protocol_for
@@ -30,7 +31,7 @@ TRIED_ON = 5000  # labelled images, of which a tenth is held back: 28 epochs
 def _run_trial(job: Job) -> Sequence[Value]:
     """The score among held-out images alone: a setting is never chosen on the test queries."""
     told = job.cell.settings
-    chosen = budget_for(job.profile, Budget(TRIED.widths, TRIED.steps, weight_decay=told["weight_decay"]))
+    chosen = replace(budget_for(job.profile, TRIED), weight_decay=told["weight_decay"])
     settings = DHDSettings(bits=job.cell.bits, **TEACHERS[told["teacher"]])
     method = build(job.images, job.split, chosen, settings, job.cell.seed)
     train(method, job.images, job.split, chosen.training(job.cell.seed, job.split), snapshot_count=10)
