@@ -34,10 +34,6 @@ TRIALS: tuple[tuple[str, float, int, float], ...] = (
     ("shifted", 0.5, 500, 5e-3),
     ("shifted", 0.1, 500, 1e-2),
     ("shifted", 0.03, 500, 5e-3),
-    ("shifted", 0.1, 3000, 5e-3),
-    ("cropped", 0.1, 3000, 5e-3),
-    ("shifted", 0.0, 6000, 5e-3),
-    ("cropped", 0.0, 6000, 5e-3),
 )
 WIDTHS = (32, 64, 128)
 SHORT = Budget(WIDTHS, 500)  # under three minutes: for the grids with many cells

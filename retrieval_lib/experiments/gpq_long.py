@@ -1,13 +1,43 @@
-"""The long run of GPQ: one training of about two hours, kept as a checkpoint of a few megabytes."""
+"""The long run of GPQ: one training of about two hours, kept as a checkpoint of a few megabytes; and its trials."""
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 from retrieval_lib.data import ImageSet
-from retrieval_lib.experiments.budgets import Budget
-from retrieval_lib.experiments.gpq import build, judge_test, protocol
-from retrieval_lib.experiments.grid import Cell, Job
+from retrieval_lib.experiments.budgets import Budget, budget_for
+from retrieval_lib.experiments.gpq import VIEWS, WIDTHS, build, judge_test, protocol
+from retrieval_lib.experiments.grid import Cell, Grid, Job
+from retrieval_lib.experiments.judging import among_held_out
 from retrieval_lib.experiments.long_run import LongRun, long_grid
+from retrieval_lib.experiments.values import Value
 from retrieval_lib.methods.gpq import GPQ, GPQSettings
+from retrieval_lib.training import train
 
-LONG = Budget((64, 256, 256), 12_000)
+# Trials: the view and the weight decay. A long run sees each labelled image hundreds of times, and may need more of both
+# than the short ones.
+TRIED = Budget(WIDTHS, 3000)
+TRIALS = tuple((view, decay) for view in VIEWS for decay in (1e-4, 5e-2))
+CHOSEN = {"view": "cropped", "weight_decay": 5e-2}  # by the trials
+LONG = Budget((64, 256, 256), 12_000, weight_decay=CHOSEN["weight_decay"])
+
+
+def _run_trial(job: Job) -> Sequence[Value]:
+    """The score among held-out images alone: a setting is never chosen on the test queries."""
+    told = job.cell.settings
+    chosen = replace(budget_for(job.profile, TRIED), weight_decay=told["weight_decay"])
+    settings = GPQSettings(bits=job.cell.bits, view=VIEWS[told["view"]])
+    method = build(job.images, job.split, chosen, settings, job.cell.seed)
+    train(method, job.images, job.split, chosen.training(job.cell.seed, job.split), snapshot_count=10)
+    score = among_held_out(method, job.images, job.split.searches["validation"].query)
+    return [Value(score, "mAP", "held out", None, "retrieved", "expected")]
+
+
+def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
+    return [
+        Cell("GPQ", f"{view}, weight decay {decay:g}", protocol(profile, images), 48,
+             settings={"view": view, "weight_decay": decay})
+        for view, decay in TRIALS
+    ]  # fmt: skip
 
 
 def _cell(profile: str, images: ImageSet) -> Cell:
@@ -15,11 +45,17 @@ def _cell(profile: str, images: ImageSet) -> Cell:
 
 
 def _build(job: Job, budget: Budget) -> GPQ:
-    return build(job.images, job.split, budget, GPQSettings(bits=job.cell.bits), job.cell.seed)
+    settings = GPQSettings(bits=job.cell.bits, view=VIEWS[CHOSEN["view"]])
+    return build(job.images, job.split, budget, settings, job.cell.seed)
 
 
+GPQ_LONG_TRIALS = Grid(
+    "gpq-long-trials",
+    "View and weight decay of GPQ's long run: 3,000 steps of a smaller network, chosen among held-out images",
+    "general", _trial_cells, _run_trial, 900, repeatable=False,
+)  # fmt: skip
 GPQ_LONG = long_grid(
     "gpq-long",
     "GPQ with 48 bits and the published losses, 12,000 steps; its weights are kept",
-    "general", _cell, LongRun(LONG, _build, judge_test), 8000,
+    "general", _cell, LongRun(LONG, _build, judge_test, settled=True), 8000,
 )  # fmt: skip

@@ -51,13 +51,14 @@ TRIALS: tuple[tuple[str, int, float, float], ...] = (
     ("mild", 256, 5e-3, 0.2),
     ("mild", 256, 2e-3, 0.5),
 )
-# Longer trials, for the long run: view, temperature of the contrast.
-LONG_TRIALS: tuple[tuple[str, float], ...] = (
-    ("mild", 0.2),
-    ("mild", 0.5),
-    ("published", 0.5),
-    ("small images", 0.2),
-    ("small images", 0.5),
+# Longer trials, for the long run: view, temperature of the contrast, weight decay.
+LONG_TRIALS: tuple[tuple[str, float, float], ...] = (
+    ("mild", 0.2, 1e-4),
+    ("mild", 0.5, 1e-4),
+    ("published", 0.5, 1e-4),
+    ("small images", 0.2, 1e-4),
+    ("small images", 0.5, 1e-4),
+    ("small images", 0.2, 5e-2),
 )
 LONG_TRIED = Budget(WIDTHS, 2000, batch_size=256)
 CHOSEN = {"view": "mild", "temperature": 0.2}  # by the trials; what the other grids take where they vary nothing else
@@ -121,7 +122,9 @@ def judge_search(method: SPQ, images: ImageSet, split: Split) -> list[Value]:
 
 def _settings(cell: Cell) -> SPQSettings:
     told = CHOSEN | {
-        name: value for name, value in cell.settings.items() if name not in ("batch_size", "learning_rate")
+        name: value
+        for name, value in cell.settings.items()
+        if name not in ("batch_size", "learning_rate", "weight_decay")
     }
     return SPQSettings(bits=cell.bits, **told | {"view": VIEWS[told["view"]]})
 
@@ -171,7 +174,7 @@ def _run_trial(job: Job) -> Sequence[Value]:
 
 def _run_long_trial(job: Job) -> Sequence[Value]:
     """The validation score alone, and how the codewords were used."""
-    chosen = budget_for(job.profile, LONG_TRIED)
+    chosen = replace(budget_for(job.profile, LONG_TRIED), weight_decay=job.cell.settings["weight_decay"])
     method = build(job.images, job.split, chosen, _settings(job.cell), job.cell.seed)
     training = replace(chosen.training(job.cell.seed, job.split), evaluate_every=max(1, chosen.steps // EVALUATIONS))
     history = train(method, job.images, job.split, training)
@@ -195,9 +198,9 @@ def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
 def _long_trial_cells(profile: str, images: ImageSet) -> list[Cell]:
     drawn = protocol(profile, images)
     return [
-        Cell("SPQ", f"{view} views, temperature {temperature:g}", drawn, 32,
-             settings={"view": view, "temperature": temperature})
-        for view, temperature in LONG_TRIALS
+        Cell("SPQ", f"{view} views, temperature {temperature:g}, weight decay {decay:g}", drawn, 32,
+             settings={"view": view, "temperature": temperature, "weight_decay": decay})
+        for view, temperature, decay in LONG_TRIALS
     ]  # fmt: skip
 
 

@@ -1,13 +1,13 @@
 """The grids of DHD: their cells, and a tiny cell of each, trained and judged."""
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import pytest
 import torch
 
-from retrieval_lib.augmentation import DHD_STRONG, SHIFTED, RandomView, settings_for
-from retrieval_lib.experiments import Job, dhd, dhd_long
+from retrieval_lib.augmentation import DHD_STRONG, RandomView, settings_for
+from retrieval_lib.experiments import Job, dhd
 from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.experiments.dhd import TERMS
 from retrieval_lib.methods.dhd import DHDSettings
@@ -57,29 +57,6 @@ def test_trials_see_equally_many_images_and_are_judged_on_the_validation_part_al
 
 class Scored:
     scores = (0.5,)
-
-
-def test_trials_of_the_long_run_differ_in_view_and_decay_and_read_held_out_images_alone(digits, monkeypatch):
-    seen = []
-
-    def train(method, images, split, settings, **_):
-        seen.append((method.views[0], settings.weight_decay))
-        return Scored()
-
-    monkeypatch.setattr(dhd_long, "train", train)
-    for cell in cells("dhd-long-trials", digits):
-        split = cell.split(digits)
-        hidden = digits.labels.clone()
-        hidden[split.searches["test"].query] = 9 - hidden[split.searches["test"].query]
-        (value,) = GRIDS["dhd-long-trials"].run(Job(cell, replace(digits, labels=hidden), split, "quick"))
-        (again,) = GRIDS["dhd-long-trials"].run(Job(cell, digits, split, "quick"))
-        assert value == again and value.search == "held out"
-    views = (DHD_STRONG.weakened(0.2), DHD_STRONG.weakened(0.5), SHIFTED)
-    assert set(seen) == {(view, decay) for view in views for decay in dhd_long.DECAYS}
-
-
-def test_what_the_second_long_run_takes_was_tried(digits):
-    assert dhd_long.SECOND in [cell.settings for cell in cells("dhd-long-trials", digits)]
 
 
 def test_turned_bits_compares_each_image_with_its_own_strong_view(digits):

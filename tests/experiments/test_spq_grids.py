@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import normalize
 
 from retrieval_lib.evaluation import InnerProduct, Relevance, evaluate
-from retrieval_lib.experiments import Job, read_results, spq, spq_long
+from retrieval_lib.experiments import Job, read_results, spq
 from retrieval_lib.experiments.budgets import TINY
 from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.methods.base import describe
@@ -126,19 +126,6 @@ def test_the_chosen_trial_is_the_one_with_the_best_recorded_score(repository, mo
     assert len(trials) == len(spq.TRIALS)
     best = trials.loc[trials.value.idxmax()]
     assert {"view": best["view"], "temperature": best["temperature"]} == spq.CHOSEN
-
-
-def test_longer_trials_are_judged_on_the_validation_part_alone(digits):
-    made = cells("spq-long-trials", digits)
-    tried = [(spq._settings(cell).view, spq._settings(cell).temperature) for cell in made]
-    assert tried == [(spq.VIEWS[view], temperature) for view, temperature in spq.LONG_TRIALS]
-    values = GRIDS["spq-long-trials"].run(job_of(made[0], digits))
-    assert len(values) == 1 + 2 * (1 + spq.EVALUATIONS)
-    assert all(value.search.startswith("validation") for value in values)
-
-
-def test_the_long_runs_setting_was_tried():
-    assert (spq_long.CHOSEN["view"], spq_long.CHOSEN["temperature"]) in spq.LONG_TRIALS
 
 
 def test_with_descriptors_of_norm_1_only_directions_count(digits):

@@ -1,0 +1,59 @@
+"""The trials of the long runs: each is another setting, none reads a test query, and the best one was taken."""
+
+from dataclasses import replace
+
+import pytest
+
+from retrieval_lib.augmentation import DHD_STRONG, SHIFTED
+from retrieval_lib.experiments import Job, dhd_long, gpq_long, spq, spq_long
+from retrieval_lib.experiments.catalogue import GRIDS
+
+VIEWS = {
+    dhd_long: (DHD_STRONG.weakened(0.2), DHD_STRONG.weakened(0.5), SHIFTED),
+    gpq_long: tuple(gpq_long.VIEWS.values()),
+}
+
+
+@pytest.mark.parametrize(("name", "module"), [("dhd-long-trials", dhd_long), ("gpq-long-trials", gpq_long)])
+def test_trials_differ_in_view_and_decay_and_read_held_out_images_alone(digits, monkeypatch, name, module):
+    seen = []
+
+    def train(method, images, split, settings, **_):
+        seen.append((method.views[0], settings.weight_decay))
+
+    monkeypatch.setattr(module, "train", train)
+    cells = GRIDS[name].cells("quick", digits)
+    for cell in cells:
+        split = cell.split(digits)
+        others = digits.labels.clone()
+        others[split.searches["test"].query] = 9 - others[split.searches["test"].query]
+        (value,) = GRIDS[name].run(Job(cell, replace(digits, labels=others), split, "quick"))
+        (again,) = GRIDS[name].run(Job(cell, digits, split, "quick"))
+        assert value == again and value.search == "held out"
+    assert set(seen) == {(view, decay) for view in VIEWS[module] for decay in (1e-4, 5e-2)}
+    assert len({cell.variant for cell in cells}) == len(cells) == len(set(seen))
+
+
+def test_longer_trials_of_spq_are_judged_on_the_validation_part_alone(digits, monkeypatch):
+    decays, train = [], spq.train
+
+    def noted(method, images, split, settings, **told):
+        decays.append(settings.weight_decay)
+        return train(method, images, split, settings, **told)
+
+    monkeypatch.setattr(spq, "train", noted)
+    cells = GRIDS["spq-long-trials"].cells("quick", digits)
+    tried = [(spq._settings(cell).view, spq._settings(cell).temperature) for cell in cells]
+    assert tried == [(spq.VIEWS[view], temperature) for view, temperature, _ in spq.LONG_TRIALS]
+    values = GRIDS["spq-long-trials"].run(Job(cells[-1], digits, cells[-1].split(digits), "quick"))
+    assert decays == [spq.LONG_TRIALS[-1][2]]
+    assert len(values) == 1 + 2 * (1 + spq.EVALUATIONS)
+    assert all(value.search.startswith("validation") for value in values)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [("dhd-long-trials", dhd_long.SECOND), ("gpq-long-trials", gpq_long.CHOSEN), ("spq-long-trials", spq_long.CHOSEN)],
+)
+def test_what_a_long_run_takes_was_tried(digits, name, taken):
+    assert taken in [cell.settings for cell in GRIDS[name].cells("quick", digits)]
