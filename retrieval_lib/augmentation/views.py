@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 CHANGES = ("crop", "flip", "jitter", "grey", "blur", "occlusion")
+BORDERS = {"black": "constant", "mirrored": "reflect"}  # as kornia calls them
 HIDDEN = 0.5  # mid-grey: what an occluded part shows
 
 
@@ -16,7 +17,8 @@ class ViewSettings:
 
     Attributes:
         crop: probability of a random resized crop, of an area between `crop_area` of the image.
-        shift: by at most how many pixels every image is moved, up or down and left or right; black comes in.
+        shift: by at most how many pixels every image is moved, up or down and left or right.
+        border: what comes in where an image was moved: `black`, or the image `mirrored` at its edge.
         flip: probability of a horizontal flip.
         jitter: probability of a colour jitter of `jitter_strength` (brightness, contrast, saturation, hue). As in kornia
             when the papers' code was written (its issue 565; today's `ColorJiggle`): brightness is added, and contrast
@@ -30,6 +32,7 @@ class ViewSettings:
     crop: float = 0.0
     crop_area: tuple[float, float] = (0.08, 1.0)
     shift: int = 0
+    border: str = "black"
     flip: float = 0.0
     jitter: float = 0.0
     jitter_strength: tuple[float, float, float, float] = (0.4, 0.4, 0.4, 0.1)
@@ -46,6 +49,8 @@ class ViewSettings:
                 raise ValueError(f"{name}={value} is not a probability; give a number from 0 to 1.")
         if self.shift < 0:
             raise ValueError(f"shift={self.shift}: give a number of pixels, 0 for none.")
+        if self.border not in BORDERS:
+            raise ValueError(f"border={self.border!r}: choose {' or '.join(BORDERS)}.")
         smallest, largest = self.occlusion_area
         if not 0.0 < smallest <= largest < 1.0:
             raise ValueError(
@@ -72,6 +77,7 @@ class ViewSettings:
 
 DHD_STRONG = ViewSettings(crop=1.0, flip=0.5, jitter=0.8, jitter_strength=(0.4, 0.8, 0.8, 0.2), grey=0.2, blur=0.5)
 SHIFTED = ViewSettings(shift=4, flip=0.5)
+MIRRORED = ViewSettings(shift=4, border="mirrored", flip=0.5)  # no edges that the images themselves do not have
 SIMCLR = ViewSettings(crop=1.0, flip=0.5, jitter=0.8, jitter_strength=(0.4, 0.4, 0.4, 0.1), grey=0.2, blur=0.5)
 # Chosen for this book, not from a paper: a face stays whole enough to be known, and no colour of skin is invented.
 FACES = ViewSettings(
@@ -116,7 +122,7 @@ class RandomView(nn.Module):
         blur_size = max(3, int(0.1 * min(size)) // 2 * 2 + 1)  # odd, about a tenth of the image, as SimCLR has it
         changes = []
         if settings.shift:
-            changes.append(K.RandomCrop(size, padding=settings.shift))
+            changes.append(K.RandomCrop(size, padding=settings.shift, padding_mode=BORDERS[settings.border]))
         if settings.flip:
             changes.append(K.RandomHorizontalFlip(p=settings.flip))
         if settings.jitter:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from retrieval_lib.augmentation import SHIFTED
+from retrieval_lib.augmentation import MIRRORED, SHIFTED
 from retrieval_lib.data import ImageSet, protocol_for
 from retrieval_lib.experiments.budgets import Budget, budget_for
 from retrieval_lib.experiments.dhd import build, judge_searches, protocol
@@ -22,6 +22,7 @@ TEACHERS: dict[str, dict] = {
     "teacher 0.2": {"teacher_strength": 0.2},
     "teacher 0.5": {"teacher_strength": 0.5},
     "shifted": {"teacher": SHIFTED},
+    "shifted, mirrored border": {"teacher": MIRRORED},
 }
 DECAYS = (1e-4, 5e-2)
 SHORT, LONGER = Budget((32, 64, 128), 1000), Budget((32, 64, 128), 4000)
@@ -54,7 +55,7 @@ def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
     longer = [
         Cell("DHD", f"{teacher}, longer", protocol(profile, images), 64,
              settings={"teacher": teacher, "weight_decay": DECAYS[0], "longer": True})
-        for teacher in reversed(TEACHERS)
+        for teacher in ("shifted, mirrored border", "teacher 0.2", "teacher 0.5")
     ]  # fmt: skip
     return short + longer
 
@@ -79,7 +80,7 @@ DHD_LONG_TRIALS = Grid(
     "The teacher's view and the weight decay of DHD's second long run, chosen among held-out images",
     "general", _trial_cells, _run_trial, 600, repeatable=False,
 )  # fmt: skip
-SECOND = {"teacher": "shifted", "weight_decay": 1e-4}  # by the trials
+SECOND = {"teacher": "shifted, mirrored border", "weight_decay": 1e-4}  # by the trials
 DHD_LONG_SECOND = _long(
     "dhd-long-second",
     "DHD with 64 bits, its teacher's view and weight decay chosen by longer trials, for 27 epochs; its weights are kept",

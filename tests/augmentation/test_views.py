@@ -80,10 +80,11 @@ def test_occlusion_comes_last_and_leaves_the_other_draws_as_they_were(images):
     assert torch.equal(plain[shown], hidden[shown]) and 0.8 < float(shown.float().mean()) < 0.98
 
 
-def test_shift_moves_each_image_by_whole_pixels_and_lets_black_in(images):
+@pytest.mark.parametrize(("border", "mode"), [("black", "constant"), ("mirrored", "reflect")])
+def test_shift_moves_each_image_by_whole_pixels(images, border, mode):
     view, framed = (
-        RandomView(ViewSettings(shift=4), (32, 32))(images, seed=0),
-        torch.nn.functional.pad(images, (4,) * 4),
+        RandomView(ViewSettings(shift=4, border=border), (32, 32))(images, seed=0),
+        torch.nn.functional.pad(images.float(), (4,) * 4, mode=mode),
     )
     moves = [
         [
@@ -145,6 +146,8 @@ def test_bad_input_is_named():
             ViewSettings(occlusion_area=area)
     with pytest.raises(ValueError, match="shift=-1"):
         ViewSettings(shift=-1)
+    with pytest.raises(ValueError, match="border='white': choose black or mirrored"):
+        ViewSettings(border="white")
     with pytest.raises(ValueError, match="factor=2"):
         SIMCLR.weakened(2)
     with pytest.raises(ValueError, match="blurr"):

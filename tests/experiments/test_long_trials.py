@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from retrieval_lib.augmentation import DHD_STRONG, SHIFTED
+from retrieval_lib.augmentation import DHD_STRONG, MIRRORED, SHIFTED
 from retrieval_lib.experiments import Job, dhd_long, gpq_long, spq, spq_long
 from retrieval_lib.experiments.catalogue import GRIDS
 
 VIEWS = {
-    dhd_long: (DHD_STRONG.weakened(0.2), DHD_STRONG.weakened(0.5), SHIFTED),
+    dhd_long: (DHD_STRONG.weakened(0.2), DHD_STRONG.weakened(0.5), SHIFTED, MIRRORED),
     gpq_long: tuple(gpq_long.VIEWS.values()),
 }
 
