@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from retrieval_lib.augmentation import SHIFTED, ViewSettings
+from retrieval_lib.augmentation import MIRRORED, SHIFTED, ViewSettings
 from retrieval_lib.data import ImageSet, Split, protocol_for
 from retrieval_lib.evaluation import ADC, Euclidean, Relevance
 from retrieval_lib.experiments.budgets import Budget, budget_for, machine_device, whitened_network
@@ -15,9 +15,10 @@ from retrieval_lib.methods.gpq import GPQ, GPQSettings
 from retrieval_lib.quantization import fit_opq, fit_pq
 from retrieval_lib.training import train
 
-# Views by name. `shifted` is the paper's; the other is ours, for few labels seen many times.
+# Views by name. `shifted` is the paper's; the others are ours, for few labels seen many times.
 VIEWS: dict[str, ViewSettings] = {
     "shifted": SHIFTED,
+    "mirrored": MIRRORED,
     "cropped": ViewSettings(
         crop=1.0, crop_area=(0.3, 1.0), flip=0.5, jitter=0.8, jitter_strength=(0.4, 0.4, 0.4, 0.1), grey=0.1
     ),
