@@ -1237,7 +1237,7 @@ best = own[own.labels == own.labels.max()].groupby("variant").value.mean()
 notebook.result(
     f"The linear probe names {probe:.1%} of the test queries rightly, with 5,000 labels. GPQ's mAP is {best['GPQ']:.3f}, "
     f"{100 * (probe - best['GPQ']):.1f} points below. But a ranking is harder than a name: queries and database searched by the "
-    f"probe's own probabilities, without a code, give {by_probe:.3f}. What the unlabelled images add: "
+    f"probe's own probabilities, without a code, give {by_probe:.3f}. What the unlabelled images add, at equal steps: "
     + "; ".join(
         f"{int(labels):,} labels {spelled(row)}, {verdict(row)}"
         for labels, row in gained.items()
