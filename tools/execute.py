@@ -143,7 +143,7 @@ def _refresh_text(path: Path, notebook) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = outputs.pop(0)
-    notebook.metadata["retrieval"] = kept.metadata["retrieval"]
+    notebook.metadata = kept.metadata  # the kernel's say on its language, too
     if nbformat.writes(kept) != nbformat.writes(notebook):
         _write(path, notebook)
 

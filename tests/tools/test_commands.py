@@ -119,6 +119,7 @@ def test_chapters_are_executed_in_copies_and_only_when_something_changed(book):
 
     again = execute(book)
     assert "[1/2] first: unchanged" in again.stdout and "[2/2] second: unchanged" in again.stdout
+    assert executed(book, "first") == first, "an unchanged chapter is left as it is"
 
     toy = book / "retrieval_lib" / "toy.py"
     toy.write_text(toy.read_text().replace("Twice.", "Two times."))
