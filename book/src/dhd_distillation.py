@@ -1304,8 +1304,9 @@ else:
     )
 
 # %% [markdown]
-# That the view was *too gentle*, and that another is better in 14,000 steps, is a reading of these shares and no result. It is
-# not tried here: a run with a stronger labelled view would show it.
+# That the view was *too gentle*, and that another is better in 14,000 steps, is a reading of these shares and no result. A run
+# with a stronger labelled view would show it. First trials of other views, with a smaller network and far fewer steps, do not
+# bear it out so far; `python -m retrieval_lib record dhd-long-trials` runs them.
 #
 # ## Limits, traps and common mistakes
 #

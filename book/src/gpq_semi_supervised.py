@@ -1114,7 +1114,7 @@ notebook.result(
 # labels and three seeds:
 #
 # - **GPQ**, with the unlabelled images;
-# - **labels alone, equal steps**: the same without the entropy term. It sees half as many images, and takes half the time;
+# - **labels alone, equal steps**: the same without the entropy term. It sees half as many images, in less time;
 # - **labels alone, equal views**: twice the steps, so that it sees as many images and takes about as long.
 #
 # The settings are the same for any number of labels. Where there are 5,000, a tenth of them is held back. The seeds share
@@ -1249,9 +1249,9 @@ notebook.result(
 # %% [markdown]
 # ## Limits, traps and common mistakes
 #
-# - **What this chapter does not show yet.** Each term left out, other conditions for the unlabelled images, and the length of
-#   the code: `python -m retrieval_lib record gpq-terms` and `… record gpq-bits` measure them here; until their results stand
-#   on this page, it makes no claim about them.
+# - **What this chapter does not show yet.** Each term left out, other conditions for the unlabelled images, the length of the
+#   code, categories that no training saw, and a long run: `python -m retrieval_lib record gpq-terms`, `… gpq-bits`,
+#   `… gpq-unseen` and `… gpq-long` measure them here; until their results stand on this page, it makes no claim about them.
 # - **Not the published training.** The authors' code takes an ImageNet-pretrained network like VGG, 500 labelled and 500
 #   unlabelled images a step, and 3,000 steps of Adam at 2e-4, its $\beta_1$ 0.5 and its rate falling by a twentieth every
 #   hundred steps. Here a small network learns from nearly nothing.

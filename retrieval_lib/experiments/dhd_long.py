@@ -80,7 +80,7 @@ DHD_LONG_TRIALS = Grid(
     "The teacher's view and the weight decay of DHD's second long run, chosen among held-out images",
     "general", _trial_cells, _run_trial, 600, repeatable=False,
 )  # fmt: skip
-SECOND = {"teacher": "shifted, mirrored border", "weight_decay": 1e-4}  # by the trials
+SECOND = {"teacher": "shifted, mirrored border", "weight_decay": 1e-4}  # for now; the best of the trials, once all are recorded
 DHD_LONG_SECOND = _long(
     "dhd-long-second",
     "DHD with 64 bits, its teacher's view and weight decay chosen by longer trials, for 27 epochs; its weights are kept",

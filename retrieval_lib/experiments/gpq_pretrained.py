@@ -116,7 +116,14 @@ def linear_probe(features: Tensor, images: ImageSet, split: Split) -> LogisticRe
 
 
 def judge_probe(probe: LogisticRegression, features: Tensor, images: ImageSet, split: Split) -> list[Value]:
-    """How many test queries a classifier names rightly; and mAP where inner products of its probabilities search."""
+    """How many test queries a classifier names rightly; and mAP where inner products of its probabilities search.
+
+    Args:
+        probe: as `linear_probe` gives it.
+        features: (N, D) of all images.
+        images: for their labels.
+        split: its test queries search its database.
+    """
     search = split.searches["test"]
     query, database = (
         torch.from_numpy(probe.predict_proba(features[p].numpy())) for p in (search.query, search.database)
