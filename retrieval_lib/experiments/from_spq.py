@@ -27,10 +27,8 @@ CHOSEN = {  # by the trials
 # By name: the start, how many times the steps, and changed settings of the method or of the training.
 VARIANTS: dict[str, tuple[str, int, dict]] = {
     "from SPQ": ("from SPQ", 1, {}),
-    "from SPQ, its network unchanged": ("from SPQ", 1, {"backbone_rate": 0.0}),
     "from SPQ, labels alone": ("from SPQ", 2, {"entropy": 0.0}),
     "from scratch": ("from scratch", 1, {}),
-    "from scratch, twice as long": ("from scratch", 2, {}),
 }
 
 

@@ -33,12 +33,14 @@ def test_three_seeds_of_settings_that_spq_knows_and_no_two_are_the_same(digits, 
     assert {cell.seed for cell in made} == {0, 1, 2} and len(set(settings)) * 3 == len(made)
 
 
-def test_each_view_but_the_last_lacks_what_its_name_says():
+def test_each_view_lacks_what_its_name_says():
     for name, view in spq.VIEWS.items():
         if name.startswith("without "):
             change = name.removeprefix("without ")
             assert getattr(view, change) == 0 < getattr(spq.SIMCLR, change)
-    assert spq.VIEWS["crop only"] == spq.ViewSettings(crop=1.0)
+    nothing = spq.VIEWS["none"]
+    assert nothing.crop == nothing.flip == nothing.jitter == nothing.grey == nothing.blur == nothing.shift == 0
+    assert set(spq.APART) == set(spq.VIEWS) - {"gentle", "mild"}
 
 
 def test_a_tiny_cell_is_judged_in_all_its_ways(digits):
