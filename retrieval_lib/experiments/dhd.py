@@ -43,7 +43,7 @@ TERMS: dict[str, dict] = {
 
 
 MEDIUM = Budget((32, 64, 128), 1600)  # as the page's live run
-SHORT = Budget((32, 64, 128), 660)  # under two minutes: for the grids with many cells
+SHORT = Budget((32, 64, 128), 660)  # about four minutes of one thread: for the grids with many cells
 
 
 def build(images: ImageSet, split: Split, budget: Budget, settings: DHDSettings, seed: int) -> DHD:
@@ -139,7 +139,7 @@ def _plugin_cells(profile: str, images: ImageSet) -> list[Cell]:
 
 DHD_TRIALS = Grid(
     "dhd-trials",
-    "Batch size and learning rate of DHD's trainings, chosen on the validation part, three seeds",
+    "Batch size and learning rate of DHD's trainings, chosen on the validation part, one seed each",
     "general", _trial_cells, _run_trial, 130, repeatable=False,
 )  # fmt: skip
 DHD_BITS = Grid(

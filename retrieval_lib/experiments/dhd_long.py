@@ -77,12 +77,15 @@ DHD_LONG = _long(
 )  # fmt: skip
 DHD_LONG_TRIALS = Grid(
     "dhd-long-trials",
-    "The teacher's view and the weight decay of DHD's second long run, chosen among held-out images",
+    "Other views of the teacher, and more weight decay, before a second long run of DHD; compared among held-out images",
     "general", _trial_cells, _run_trial, 600, repeatable=False,
 )  # fmt: skip
-SECOND = {"teacher": "shifted, mirrored border", "weight_decay": 1e-4}  # for now; the best of the trials, once all are recorded
+SECOND = {
+    "teacher": "shifted, mirrored border",
+    "weight_decay": 1e-4,
+}  # not the best of the trials: that is the first run's view
 DHD_LONG_SECOND = _long(
     "dhd-long-second",
-    "DHD with 64 bits, its teacher's view and weight decay chosen by longer trials, for 27 epochs; its weights are kept",
+    "DHD with 64 bits, its labelled view only shifted and mirrored, for 27 epochs; its weights are kept",
     TEACHERS[SECOND["teacher"]], Budget(WIDTHS, 9_500, weight_decay=SECOND["weight_decay"]), settled=True,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The trials of the long runs: each is another setting, none reads a test query, and the best one was taken."""
+"""The trials of the long runs: each is another setting, none reads a test query, and what was taken was tried."""
 
 from dataclasses import replace
 
