@@ -758,23 +758,29 @@ notebook.result(
 
 # %%
 #| name: fig-dhd-search
-#| caption: Queries of the test part and what their 64-bit codes find in the labelled database.
-#| alt: Four rows of small images. The first image of each row is the query, the others are the nearest by Hamming
-#|   distance. Three rows, of airplane, automobile and bird, have ticks only, for the query's label. The row of the
-#|   cat has crosses only: it found deer, frogs and other animals.
+#| caption: Two queries and what their 64-bit codes find: above in the labelled database, below in the one never trained on.
+#| alt: TODO Four rows of small images. The first image of each row is the query, the others are the nearest by Hamming distance.
 from retrieval_lib.plots import retrieval_grid
 
-labels = images.labels[search.query]
+labels, fresh_labels = images.labels[search.query], images.labels[fresh.query]
 asked = torch.stack(
-    [(labels == c).nonzero()[0, 0] for c in labels.unique()[:4]]
+    [(fresh_labels == c).nonzero()[0, 0] for c in fresh_labels.unique()[[0, 3]]]
 )
-apart = Hamming(query_codes[asked], database_codes).block(0, len(asked))
-ranked = apart.argsort(dim=1, stable=True)[:, :8]
+first_found = []
+for codes, database in (
+    (database_codes, search.database),
+    (fresh_codes[1], fresh.database),
+):
+    apart = Hamming(fresh_codes[0][asked], codes).block(0, len(asked))
+    nearest = apart.argsort(dim=1, stable=True)[:, :8]
+    first_found.append(database[nearest])
+ranked = torch.cat(first_found)  # (4, 8)
+queries = fresh.query[asked].repeat(2)
 retrieval_grid(
-    images.images[search.query[asked]],
-    images.images[search.database[ranked]],
-    labels[asked].unsqueeze(1) == images.labels[search.database[ranked]],
-    query_names=[images.class_names[c] for c in labels[asked]],
+    images.images[queries],
+    images.images[ranked],
+    images.labels[queries].unsqueeze(1) == images.labels[ranked],
+    query_names=[images.class_names[c] for c in images.labels[queries]],
 )
 
 # %% [markdown]
