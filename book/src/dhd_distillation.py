@@ -1455,7 +1455,7 @@ notebook.result(
 # in training is the lower one: that one is of labelled images, and from before the batch statistics were taken anew. It, too,
 # knows nearly all of its training images.
 #
-# This book had aimed at 0.90 in the database with labels, in at most two and a half hours. Neither run gets there. What is
+# This book had aimed at nine tenths in the database with labels, in at most two and a half hours. Neither run gets there. What is
 # missing are images that no training saw, and that the code takes for another class. The second run leaves a third of its time unused;
 # whether more steps would close the gap was not tried.
 #
