@@ -1,6 +1,7 @@
 """All recorded experiments by name."""
 
 from retrieval_lib.experiments.dhd import DHD_BITS, DHD_PLUGINS, DHD_TERMS, DHD_TRIALS
+from retrieval_lib.experiments.dhd_both_ways import DHD_BOTH_WAYS
 from retrieval_lib.experiments.dhd_long import DHD_LONG, DHD_LONG_SECOND, DHD_LONG_TRIALS
 from retrieval_lib.experiments.from_spq import FROM_SPQ, FROM_SPQ_TRIALS
 from retrieval_lib.experiments.gpq import GPQ_BITS, GPQ_LABELS, GPQ_TERMS, GPQ_TRIALS
@@ -24,7 +25,7 @@ from retrieval_lib.experiments.spq_long import SPQ_LONG
 _ALL = (
     LSH_PIXELS, SHALLOW_CODES, SHALLOW_LARGE,
     SGH_TRIALS, SGH_METHODS, SGH_TERMS, SGH_VIEWS, SGH_BITS, SGH_LONG,
-    DHD_TRIALS, DHD_BITS, DHD_TERMS, DHD_PLUGINS, DHD_LONG, DHD_LONG_TRIALS, DHD_LONG_SECOND,
+    DHD_TRIALS, DHD_BITS, DHD_TERMS, DHD_PLUGINS, DHD_LONG, DHD_LONG_TRIALS, DHD_LONG_SECOND, DHD_BOTH_WAYS,
     GPQ_TRIALS, GPQ_LABELS, GPQ_TERMS, GPQ_BITS, GPQ_LONG_TRIALS, GPQ_LONG, GPQ_PRETRAINED_TRIALS, GPQ_PRETRAINED, GPQ_UNSEEN,
     SPQ_TRIALS, SPQ_BITS, SPQ_TEMPERATURE, SPQ_VARIANTS, SPQ_VIEWS, SPQ_LONG_TRIALS, SPQ_LONG,
     FROM_SPQ_TRIALS, FROM_SPQ,

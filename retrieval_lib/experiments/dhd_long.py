@@ -60,32 +60,37 @@ def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
     return short + longer
 
 
-def _long(name: str, title: str, settings: dict, budget: Budget, settled: bool) -> Grid:
-    def cell(profile: str, images: ImageSet) -> Cell:
-        return Cell("DHD", "long run", protocol(profile, images), 64)
+def _cell(profile: str, images: ImageSet) -> Cell:
+    return Cell("DHD", "long run", protocol(profile, images), 64)
 
+
+def _long_run(settings: dict, budget: Budget, settled: bool) -> LongRun:
     def made(job: Job, chosen: Budget) -> DHD:
         return build(job.images, job.split, chosen, DHDSettings(bits=job.cell.bits, **settings), job.cell.seed)
 
-    return long_grid(name, title, "general", cell, LongRun(budget, made, judge_searches, settled=settled), 8000)
+    return LongRun(budget, made, judge_searches, settled=settled)
 
 
-DHD_LONG = _long(
+FIRST_RUN = _long_run(TEACHERS["teacher 0.2"], Budget(WIDTHS, 14_000), settled=False)
+SECOND = {
+    "teacher": "shifted, mirrored border",
+    "weight_decay": 1e-4,
+}  # not the best of the trials: that is the first run's view
+SECOND_RUN = _long_run(
+    TEACHERS[SECOND["teacher"]], Budget(WIDTHS, 9_500, weight_decay=SECOND["weight_decay"]), settled=True
+)
+DHD_LONG = long_grid(
     "dhd-long",
     "DHD with 64 bits and the teacher that was best in short trainings, for 40 epochs; its weights are kept",
-    TEACHERS["teacher 0.2"], Budget(WIDTHS, 14_000), settled=False,
+    "general", _cell, FIRST_RUN, 8000,
 )  # fmt: skip
 DHD_LONG_TRIALS = Grid(
     "dhd-long-trials",
     "Other views of the teacher, and more weight decay, before a second long run of DHD; compared among held-out images",
     "general", _trial_cells, _run_trial, 600, repeatable=False,
 )  # fmt: skip
-SECOND = {
-    "teacher": "shifted, mirrored border",
-    "weight_decay": 1e-4,
-}  # not the best of the trials: that is the first run's view
-DHD_LONG_SECOND = _long(
+DHD_LONG_SECOND = long_grid(
     "dhd-long-second",
     "DHD with 64 bits, its labelled view only shifted and mirrored, for 27 epochs; its weights are kept",
-    TEACHERS[SECOND["teacher"]], Budget(WIDTHS, 9_500, weight_decay=SECOND["weight_decay"]), settled=True,
+    "general", _cell, SECOND_RUN, 8000,
 )  # fmt: skip

@@ -4,16 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from retrieval_lib.backbones import Backbone
-from retrieval_lib.data import ImageSet, make_split
+from retrieval_lib.data import ImageSet
 from retrieval_lib.experiments.budgets import Budget, budget_for, machine_device
 from retrieval_lib.experiments.gpq import build, judge_test, label_counts, protocol
 from retrieval_lib.experiments.grid import Cell, Grid, Job
 from retrieval_lib.experiments.judging import among_held_out
-from retrieval_lib.experiments.spq_long import SPQ_LONG, spq_of_long_run
+from retrieval_lib.experiments.spq_long import RUN, SPQ_LONG
 from retrieval_lib.experiments.values import Value
 from retrieval_lib.methods.gpq import GPQ, GPQSettings
-from retrieval_lib.paths import checkpoints_folder
-from retrieval_lib.training import load_checkpoint, train
+from retrieval_lib.training import train
 
 TUNED = Budget((48, 96, 192), 500)  # widths as SPQ's long run has them
 LABELS = (500, 5000)
@@ -38,14 +37,7 @@ def spq_backbone(images: ImageSet, profile: str) -> Backbone:
     Raises:
         FileNotFoundError: the long run was not recorded for these images and this profile.
     """
-    (cell,) = SPQ_LONG.cells(profile, images)
-    split = make_split(images, cell.protocol, cell.split_seed)
-    method = spq_of_long_run(Job(cell, images, split, profile))
-    file = checkpoints_folder() / cell.checkpoint
-    if not file.is_file():
-        raise FileNotFoundError(f"There is no {file}: run `python -m retrieval_lib record {SPQ_LONG.name}` first.")
-    load_checkpoint(file, method)
-    return method.backbone
+    return RUN.load(SPQ_LONG, images, profile).backbone
 
 
 def _trained(job: Job, start: str, longer: int, told: Mapping) -> GPQ:

@@ -13,6 +13,7 @@ from retrieval_lib.experiments.grid import Cell, Grid, Job
 from retrieval_lib.experiments.judging import least_perplexity, validated
 from retrieval_lib.experiments.values import Value
 from retrieval_lib.methods.base import Method
+from retrieval_lib.paths import checkpoints_folder
 from retrieval_lib.training import load_checkpoint, read_history, save_checkpoint, train
 
 
@@ -58,6 +59,20 @@ class LongRun:
         """Judge the weights in a file."""
         job, method, _ = self._new(job)
         return self._judged(job, method, path)
+
+    def load(self, grid: Grid, images: ImageSet, profile: str) -> Method:
+        """The method as its kept weights make it.
+
+        Raises:
+            FileNotFoundError: the grid was not recorded for these images and this profile.
+        """
+        (cell,) = grid.cells(profile, images)
+        file = checkpoints_folder() / cell.checkpoint
+        if not file.is_file():
+            raise FileNotFoundError(f"There is no {file}: run `python -m retrieval_lib record {grid.name}` first.")
+        _, method, _ = self._new(Job(cell, images, cell.split(images), profile))
+        load_checkpoint(file, method)
+        return method
 
     def _judged(self, job: Job, method: Method, path: Path) -> Sequence[Value]:
         load_checkpoint(path, method)

@@ -1,7 +1,7 @@
 """The long run of SPQ: one training of several hours without a label, kept as a checkpoint of a few megabytes."""
 
 from retrieval_lib.data import ImageSet
-from retrieval_lib.experiments.budgets import Budget, budget_for
+from retrieval_lib.experiments.budgets import Budget
 from retrieval_lib.experiments.grid import Cell, Job
 from retrieval_lib.experiments.long_run import LongRun, long_grid
 from retrieval_lib.experiments.spq import VIEWS, build, judge_search, protocol
@@ -19,18 +19,14 @@ def _cell(profile: str, images: ImageSet) -> Cell:
     return Cell("SPQ", "long run", protocol(profile, images), 32)
 
 
-def spq_of_long_run(job: Job) -> SPQ:
-    """The method as the long run begins, for whoever loads its weights."""
-    return _build(job, budget_for(job.profile, LONG))
-
-
 def _build(job: Job, budget: Budget) -> SPQ:
     settings = SPQSettings(bits=job.cell.bits, temperature=CHOSEN["temperature"], view=VIEWS[CHOSEN["view"]])
     return build(job.images, job.split, budget, settings, job.cell.seed)
 
 
+RUN = LongRun(LONG, _build, judge_search, evaluations=24, shown=500)
 SPQ_LONG = long_grid(
     "spq-long",
     "SPQ with 32 bits, trained for 136 epochs; its weights are kept",
-    "general", _cell, LongRun(LONG, _build, judge_search, evaluations=24, shown=500), 24_000,
+    "general", _cell, RUN, 24_000,
 )  # fmt: skip

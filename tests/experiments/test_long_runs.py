@@ -114,3 +114,17 @@ def test_stopped_before_it_is_recorded_a_finished_run_is_not_trained_again(book,
     monkeypatch.setattr(loop, "update", stop)
     assert record_grid(grid) == 1
     assert not list((book / "cache").glob("*.state"))
+
+
+@pytest.mark.parametrize("job", ["dhd-long-second"], indirect=True)
+def test_kept_networks_of_dhd_are_judged_with_and_without_mirror_images(job, book, monkeypatch):
+    both_ways = GRIDS["dhd-both-ways"]
+    cells = [c for c in both_ways.cells("quick", job.images) if c.settings["run"] == "second run"]
+    jobs = [Job(cell, job.images, cell.split(job.images), "quick") for cell in cells]
+    with pytest.raises(FileNotFoundError, match=r"record dhd-long-second` first"):
+        both_ways.run(jobs[0])
+    trained = {v.name: v.value for v in GRIDS["dhd-long-second"].run(job) if v.search != "validation"}
+    alone, mirrored = ({v.name: v.value for v in both_ways.run(one)} for one in jobs)
+    assert {name: alone[name] for name in trained} == trained
+    assert alone.keys() == mirrored.keys() and alone != mirrored
+    assert {name.partition(":")[0] for name in alone.keys() - trained.keys()} == {"validation"}
