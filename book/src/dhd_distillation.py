@@ -848,12 +848,19 @@ found_by = torch.tensor(
     [[f.mean_average_precision for f in pair] for pair in scores.values()]
 )  # (damages, 2); the first row is undamaged
 lost = (1 - found_by / found_by[0])[1:]  # of each one's own mAP
+
+
+def whole_percent(share):
+    """Without a minus sign where it rounds to nothing."""
+    return f"{round(100 * share)}%"
+
+
 notebook.result(
     f"{len(some):,} test queries; the change is query by query, with its 95 % interval. For DHD the dearest damage here "
     f"is *{worst}*. DHD stays ahead of ITQ on pixels in {ahead} of {len(scores)} rows. It has more to lose. Of its own mAP each "
     "loses: "
     + "; ".join(
-        f"*{name}* DHD {ours:.0%}, ITQ {max(theirs, 0):.0%}"
+        f"*{name}* DHD {whole_percent(ours)}, ITQ {whole_percent(theirs)}"
         for name, (ours, theirs) in zip(
             list(scores)[1:], lost.tolist(), strict=True
         )
@@ -1455,10 +1462,54 @@ notebook.result(
 # in training is the lower one: that one is of labelled images, and from before the batch statistics were taken anew. It, too,
 # knows nearly all of its training images.
 #
-# This book had aimed at nine tenths in the database with labels, in at most two and a half hours. Neither run gets there. What is
-# missing are images that no training saw, and that the code takes for another class. The second run leaves a third of its time unused;
-# whether more steps would close the gap was not tried.
+# This book had aimed at nine tenths in the database with labels, in at most two and a half hours. Neither run gets there by itself.
+# What is missing are images that no training saw, and that the code takes for another class. The second run leaves a third of its
+# time unused; whether more steps would close the gap was not tried.
 #
+# ### Looking twice
+#
+# The fastest trainers of CIFAR-10 judge their networks by an image *and* its mirror image [24]. Do the same: let a descriptor be
+# the mean of the two, for queries and database alike. Nothing is trained. Codes and search stay as they are. But an image takes twice
+# as long to describe. Does it help? The validation queries were asked first, with the second run; then all were.
+# `python -m retrieval_lib record dhd-both-ways` runs it again.
+
+# %%
+#| tags: hide-input
+looks = read_results("dhd-both-ways", dataset="cifar10").query(rule)
+by_look = looks.pivot(
+    index=["run", "both_ways"], columns="search", values="value"
+)
+AIM = 0.9  # in the database with labels
+notebook.table(
+    [
+        {
+            "long run": run,
+            "descriptor of": "image and mirror image" if both else "the image",
+            "validation queries, labelled": f"{row['validation']:.3f}",
+            "test queries, labelled": f"{row['test']:.3f}",
+            "test queries, never trained on": f"{row['untrained']:.3f}",
+        }
+        for (run, both), row in by_look.iterrows()
+    ]
+)
+gain = by_look.xs(True, level="both_ways") - by_look.xs(
+    False, level="both_ways"
+)
+twice = by_look.loc[("second run", True), "test"]
+notebook.result(
+    "Looking twice gives "
+    + "; ".join(
+        f"the {run} {row['validation']:+.3f} for the validation queries, {row['test']:+.3f} for the test queries in the labelled "
+        f"database and {row['untrained']:+.3f} in the one never trained on"
+        for run, row in gain.iterrows()
+    )
+    + f". With it the second run has {twice:.3f}, where this book had aimed at {AIM:g}: the aim is "
+    + (f"met, by {twice - AIM:.3f}" if twice >= AIM else "missed")
+    + ", at the price of a second look at every image. Recorded on CIFAR-10, "
+    f"{looks.source.iloc[0]}; one seed each."
+)
+
+# %% [markdown]
 # ## Limits, traps and common mistakes
 #
 # - **The database is the training set.** On the usual protocol the searched images were trained on. Always look at a
