@@ -12,6 +12,9 @@ class BothWays(Method):
 
     The fastest trainers of CIFAR-10 judge their networks by several crops and mirror images of an image (K. Jordan, arXiv
     2404.00498, 2024). This is the plainest form of it. Nothing is trained; describing an image takes twice as long.
+
+    Args:
+        method: trained, with all but its losses.
     """
 
     def __init__(self, method: Method):
