@@ -1468,8 +1468,9 @@ notebook.result(
 #
 # ### Looking twice
 #
-# The fastest trainers of CIFAR-10 judge their networks by an image *and* its mirror image [24]. Do the same: let a descriptor be
-# the mean of the two, for queries and database alike. Nothing is trained. Codes and search stay as they are. But an image takes twice
+# The fastest trainers of CIFAR-10 judge their networks by several crops of an image and their mirror images [24]. Take the
+# plainest part of this: let a descriptor be the mean of that of the image and that of its mirror image, for queries and database
+# alike. Nothing is trained. Codes and search stay as they are. But an image takes twice
 # as long to describe. Does it help? The validation queries were asked first, with the second run; then all were.
 # `python -m retrieval_lib record dhd-both-ways` runs it again.
 
