@@ -117,7 +117,7 @@ def test_stopped_before_it_is_recorded_a_finished_run_is_not_trained_again(book,
 
 
 @pytest.mark.parametrize("job", ["dhd-long-second"], indirect=True)
-def test_kept_networks_of_dhd_are_judged_with_and_without_mirror_images(job, book, monkeypatch):
+def test_kept_networks_of_dhd_are_judged_with_and_without_mirror_images(job):
     both_ways = GRIDS["dhd-both-ways"]
     cells = [c for c in both_ways.cells("quick", job.images) if c.settings["run"] == "second run"]
     jobs = [Job(cell, job.images, cell.split(job.images), "quick") for cell in cells]

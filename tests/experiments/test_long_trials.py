@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from retrieval_lib.augmentation import DHD_STRONG, MIRRORED, SHIFTED
+from retrieval_lib.data import load
 from retrieval_lib.experiments import Job, dhd_long, gpq_long, spq, spq_long
 from retrieval_lib.experiments.catalogue import GRIDS
+from retrieval_lib.experiments.records import read_records
 
 TEACHERS = (DHD_STRONG.weakened(0.2), DHD_STRONG.weakened(0.5), SHIFTED, MIRRORED)
 TRIED = {
@@ -64,3 +66,14 @@ def test_longer_trials_of_spq_are_judged_on_the_validation_part_alone(digits, mo
 def test_what_a_long_run_takes_was_tried(digits, name, taken):
     tried = [cell.settings for cell in GRIDS[name].cells("quick", digits)]
     assert any(taken.items() <= settings.items() for settings in tried)
+
+
+@pytest.mark.parametrize(
+    ("name", "search", "taken"),
+    [("gpq-long-trials", "held out", gpq_long.CHOSEN), ("spq-long-trials", "validation", spq_long.CHOSEN)],
+)
+def test_a_long_run_takes_the_best_of_its_recorded_trials(repository, name, search, taken):
+    tried = read_records(repository / "results" / f"{name}.jsonl")
+    assert len(tried) == len(GRIDS[name].cells("book", load("mnist")))
+    best = max(tried, key=lambda record: next(v.value for v in record.values if v.search == search))
+    assert best.cell.settings == taken
