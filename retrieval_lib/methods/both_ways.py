@@ -20,6 +20,7 @@ class BothWays(Method):
     def __init__(self, method: Method):
         super().__init__()
         self.method, self.bits = method, method.bits
+        self.train(method.training)  # a new module would begin in training mode, and leave the method there
 
     def descriptors(self, images: Tensor) -> Tensor:
         """(B, C, H, W) float between 0 and 1 to (B, D)."""

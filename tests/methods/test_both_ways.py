@@ -31,6 +31,13 @@ def test_an_image_and_its_mirror_image_have_one_descriptor_the_mean_of_both(meth
     assert torch.allclose(describe(both, images.flip(-1)), found, atol=1e-5)
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_it_leaves_the_method_in_its_mode(method, images, training):
+    method.train(training)
+    describe(BothWays(method), images)
+    assert all(module.training == training for module in method.modules())
+
+
 def test_codes_distances_and_codebooks_are_those_of_the_method(method, images):
     both, descriptors = BothWays(method), describe(method, images)
     codes = both.encode(descriptors)
