@@ -116,14 +116,18 @@ def test_stopped_before_it_is_recorded_a_finished_run_is_not_trained_again(book,
     assert not list((book / "cache").glob("*.state"))
 
 
-@pytest.mark.parametrize("job", ["dhd-long-second"], indirect=True)
-def test_kept_networks_of_dhd_are_judged_with_and_without_mirror_images(job):
+@pytest.mark.parametrize(
+    ("job", "name", "run"),
+    [("dhd-long", "dhd-long", "first run"), ("dhd-long-second", "dhd-long-second", "second run")],
+    indirect=["job"],
+)
+def test_kept_networks_of_dhd_are_judged_with_and_without_mirror_images(job, name, run):
     both_ways = GRIDS["dhd-both-ways"]
-    cells = [c for c in both_ways.cells("quick", job.images) if c.settings["run"] == "second run"]
+    cells = [c for c in both_ways.cells("quick", job.images) if c.settings["run"] == run]
     jobs = [Job(cell, job.images, cell.split(job.images), "quick") for cell in cells]
-    with pytest.raises(FileNotFoundError, match=r"record dhd-long-second` first"):
+    with pytest.raises(FileNotFoundError, match=rf"record {name}` first"):
         both_ways.run(jobs[0])
-    trained = {v.name: v.value for v in GRIDS["dhd-long-second"].run(job) if v.search != "validation"}
+    trained = {v.name: v.value for v in GRIDS[name].run(job) if v.search != "validation"}
     alone, mirrored = ({v.name: v.value for v in both_ways.run(one)} for one in jobs)
     assert {name: alone[name] for name in trained} == trained
     assert alone.keys() == mirrored.keys() and alone != mirrored
