@@ -20,7 +20,7 @@ def _build(job: Job, budget: Budget) -> SPQ:
     return build(job.images, job.split, budget, settings, job.cell.seed)
 
 
-RUN = LongRun(LONG, _build, judge_search, evaluations=24, shown=500)
+RUN = LongRun(LONG, _build, judge_search, evaluations=24, shown=250)
 SPQ_LONG = long_grid(
     "spq-long",
     "SPQ with 32 bits, trained for 136 epochs; its weights are kept",
