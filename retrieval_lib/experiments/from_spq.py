@@ -6,7 +6,8 @@ from dataclasses import replace
 from retrieval_lib.backbones import Backbone
 from retrieval_lib.data import ImageSet
 from retrieval_lib.experiments.budgets import Budget, budget_for, machine_device
-from retrieval_lib.experiments.gpq import build, judge_test, label_counts, protocol
+from retrieval_lib.experiments.gpq import VIEWS, build, judge_test, label_counts, protocol
+from retrieval_lib.experiments.gpq_long import CHOSEN as LONG_CHOSEN
 from retrieval_lib.experiments.grid import Cell, Grid, Job
 from retrieval_lib.experiments.judging import among_held_out
 from retrieval_lib.experiments.spq_long import RUN, SPQ_LONG
@@ -15,6 +16,7 @@ from retrieval_lib.methods.gpq import GPQ, GPQSettings
 from retrieval_lib.training import train
 
 TUNED = Budget((48, 96, 192), 500)  # widths as SPQ's long run has them
+LONGER = Budget(TUNED.widths, 6000, weight_decay=LONG_CHOSEN["weight_decay"])  # half the steps of GPQ's long run
 LABELS = (500, 5000)
 STARTS = ("from SPQ", "from scratch")
 # Trials of each start: learning rate, and the backbone's share of it.
@@ -40,11 +42,19 @@ def spq_backbone(images: ImageSet, profile: str) -> Backbone:
     return RUN.load(SPQ_LONG, images, profile).backbone
 
 
-def _trained(job: Job, start: str, longer: int, told: Mapping) -> GPQ:
-    """GPQ from one of the starts; `told` has the learning rate, the backbone's share, and the entropy's weight."""
-    chosen = budget_for(job.profile, TUNED)
+def _trained(job: Job, start: str, budget: Budget, told: Mapping, longer: int = 1) -> GPQ:
+    """GPQ from one of the starts.
+
+    Args:
+        budget: of the training, but under the profile `quick`.
+        told: the learning rate and the backbone's share; and the weight of the entropy and the view, where they are not
+            the published ones.
+        longer: how many times the budget's steps.
+    """
+    chosen = budget_for(job.profile, budget)
     chosen = replace(chosen, steps=longer * chosen.steps, learning_rate=told["learning_rate"])
-    settings = GPQSettings(bits=job.cell.bits, entropy=told.get("entropy", GPQSettings().entropy))
+    published = GPQSettings(bits=job.cell.bits)
+    settings = replace(published, entropy=told.get("entropy", published.entropy), view=told.get("view", published.view))
     if start == "from SPQ":
         network = spq_backbone(job.images, job.profile)
         method = GPQ(network, len(job.images.class_names), settings, job.cell.seed).to(machine_device())
@@ -58,14 +68,21 @@ def _trained(job: Job, start: str, longer: int, told: Mapping) -> GPQ:
 def _run_trial(job: Job) -> Sequence[Value]:
     """The score among held-out images alone: a setting is never chosen on the test queries."""
     told = dict(job.cell.settings)
-    method = _trained(job, told.pop("start"), 1, told)
+    method = _trained(job, told.pop("start"), TUNED, told)
     score = among_held_out(method, job.images, job.split.searches["validation"].query)
     return [Value(score, "mAP", "held out", None, "retrieved", "expected")]
 
 
 def _run(job: Job) -> Sequence[Value]:
     start, longer, changes = VARIANTS[job.cell.variant]
-    return judge_test(_trained(job, start, longer, CHOSEN[start] | changes), job.images, job.split)
+    return judge_test(_trained(job, start, TUNED, CHOSEN[start] | changes, longer), job.images, job.split)
+
+
+def _run_longer(job: Job) -> Sequence[Value]:
+    """With the view and the weight decay that the trials of GPQ's long run chose."""
+    start = job.cell.variant
+    told = CHOSEN[start] | {"view": VIEWS[LONG_CHOSEN["view"]]}
+    return judge_test(_trained(job, start, LONGER, told), job.images, job.split)
 
 
 def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
@@ -88,6 +105,11 @@ def _cells(profile: str, images: ImageSet) -> list[Cell]:
     ]
 
 
+def _longer_cells(profile: str, images: ImageSet) -> list[Cell]:
+    drawn = protocol(profile, images)
+    return [Cell("GPQ", start, drawn, 48) for start in STARTS]
+
+
 FROM_SPQ_TRIALS = Grid(
     "from-spq-trials",
     "Learning rates of GPQ that starts from SPQ's network, and from scratch, chosen among held-out images",
@@ -97,4 +119,9 @@ FROM_SPQ = Grid(
     "from-spq",
     "GPQ that starts from SPQ's network, and from scratch: 500 and 5,000 labels, 48 bits, three seeds",
     "general", _cells, _run, 300, repeatable=False,
+)  # fmt: skip
+FROM_SPQ_LONGER = Grid(
+    "from-spq-longer",
+    "GPQ that starts from SPQ's network, and from scratch: 5,000 labels, 48 bits, 6,000 steps",
+    "general", _longer_cells, _run_longer, 2400, repeatable=False,
 )  # fmt: skip

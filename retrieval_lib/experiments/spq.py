@@ -1,4 +1,4 @@
-"""Self-supervised product quantization, recorded: how it was tuned, by bits, by temperature, by variant and by view."""
+"""Self-supervised product quantization, recorded: by bits, by temperature, by variant and by view."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -38,33 +38,17 @@ VIEWS: dict[str, ViewSettings] = {
 }
 APART = ("published", *(name for name in VIEWS if name.startswith("without")), "none", "small images")
 WIDTHS = (32, 64, 128)
-MEDIUM = Budget(WIDTHS, 900, batch_size=256)  # as the page's live run
-COMPARED = Budget(WIDTHS, 500, batch_size=256)  # under four minutes: for the grids with many cells
-TRIED = Budget(WIDTHS, 250, batch_size=256)
+COMPARED = Budget(WIDTHS, 400, batch_size=256)  # a few minutes: for the grids with many cells
 EVALUATIONS = 5  # of a compared training: does the use of codewords tell earlier than the score?
 
-# Trials: view, batch size, learning rate, temperature of the contrast; each sees as many images as the others.
-TRIALS: tuple[tuple[str, int, float, float], ...] = (
-    ("published", 256, 5e-3, 0.5),
-    ("gentle", 256, 5e-3, 0.5),
-    ("mild", 256, 5e-3, 0.5),
-    ("mild", 256, 5e-3, 0.2),
-    ("mild", 256, 2e-3, 0.5),
-)
-# Longer trials, for the long run: view, temperature of the contrast, weight decay.
-LONG_TRIALS: tuple[tuple[str, float, float], ...] = (
-    ("mild", 0.2, 1e-4),
-    ("mild", 0.5, 1e-4),
-    ("published", 0.5, 1e-4),
-    ("small images", 0.2, 1e-4),
-    ("small images", 0.5, 1e-4),
-    ("small images", 0.2, 5e-2),
-)
-LONG_TRIED = Budget(WIDTHS, 2000, batch_size=256)
 CHOSEN = {"view": "mild", "temperature": 0.2}  # by the trials; what the other grids take where they vary nothing else
 BITS = (16, 32, 64)
-SHARPNESS = (0.2, 1.0, 2.0, 10.0, 20.0)  # τ_q; 0.2 is the printed value, multiplied; 5 is SPQ among the variants
+SHARPNESS = (0.2, 1.0, 2.0, 5.0, 10.0, 20.0)  # τ_q; 0.2 is the printed value, multiplied
+PUBLISHED_TEMPERATURE = 0.5  # of the contrast: under it fewer codewords stay in use than under the chosen one
 
+TEMPERATURES: dict[str, dict] = {
+    f"τ_q {t:g}": {"sharpness": t, "temperature": PUBLISHED_TEMPERATURE} for t in SHARPNESS
+}
 # Each variant by name: what it changes in the paper's settings. All but the first are ours.
 VARIANTS: dict[str, dict] = {
     "SPQ": {},
@@ -90,29 +74,38 @@ def fit_codebooks(method: SPQ, images: ImageSet, split: Split, seed: int = 0) ->
         method.codebooks.copy_(fitted.codebooks)
 
 
-def judge_search(method: SPQ, images: ImageSet, split: Split) -> list[Value]:
+def judge_search(method: SPQ, images: ImageSet, split: Split, beside: bool = True) -> list[Value]:
     """What the codes find for the test queries, and what stands beside it.
 
-    mAP@1000 of the method's codes; by plain distances; of codebooks fitted afterwards to its own descriptors; without
-    any code; these two also with descriptors of norm 1, which is what the loss compares; and the perplexity of the codes
-    of the database, mean and least over the codebooks.
+    Args:
+        method, images, split: as trained.
+        beside: whether also to judge plain distances, codebooks fitted afterwards to the method's own descriptors, and
+            descriptors without any code; the last two also with descriptors of norm 1, which is what the loss compares.
+
+    Returns:
+        mAP@1000 of the codes and, if asked for, of the others; and the perplexity of the codes of the database, mean and
+        least over the codebooks.
     """
     search = split.searches["test"]
-    query, database = (describe(method, images.images[part]) for part in (search.query, search.database))
+    parts = (search.query, search.database, split.train)
+    positions, places = torch.cat(parts).unique(return_inverse=True)  # training images are in the database, too
+    described = describe(method, images.images[positions])
+    query, database, train = (described[place] for place in places.split([len(part) for part in parts]))
     relevance = Relevance(images.labels[search.query], images.labels[search.database])
     quantizer = method.quantizer()
     codes = quantizer.encode(database)
-    beside = {"mAP by plain distances": ADC(quantizer.look_up_tables(query, "Euclidean"), codes)}
-    train = describe(method, images.images[split.train])
-    for told, prepare in (("", lambda x: x), (", of norm 1", normalize)):
-        fitted_to, asked, searched = (prepare(x) for x in (train, query, database))
-        afterwards = fit_pq(fitted_to, *method.codebooks.shape[:2])
-        beside[f"mAP of PQ fitted afterwards{told}"] = ADC(
-            afterwards.look_up_tables(asked), afterwards.encode(searched)
-        )
-        beside[f"mAP without a code{told}"] = Euclidean(asked, searched)
-    values = judge(method.distances(query, codes), relevance)
-    for name, distances in beside.items():
+    others = {}
+    if beside:
+        others["mAP by plain distances"] = ADC(quantizer.look_up_tables(query, "Euclidean"), codes)
+        for told, prepare in (("", lambda x: x), (", of norm 1", normalize)):
+            fitted_to, asked, searched = (prepare(x) for x in (train, query, database))
+            afterwards = fit_pq(fitted_to, *method.codebooks.shape[:2])
+            others[f"mAP of PQ fitted afterwards{told}"] = ADC(
+                afterwards.look_up_tables(asked), afterwards.encode(searched)
+            )
+            others[f"mAP without a code{told}"] = Euclidean(asked, searched)
+    values = judge(method.distances(query, codes), relevance, ties=("expected", "seeded") if beside else ("expected",))
+    for name, distances in others.items():
         found = judge(distances, relevance, divisors=("retrieved",), ties=("expected",))
         values += [replace(value, metric=name) for value in found]
     by_book = perplexity(codeword_usage(codes, quantizer.codebooks.shape[1]))  # (M,)
@@ -120,31 +113,29 @@ def judge_search(method: SPQ, images: ImageSet, split: Split) -> list[Value]:
     return [*values, Value(float(by_book.min()), "perplexity, least codebook", "test")]
 
 
-def _settings(cell: Cell) -> SPQSettings:
-    told = CHOSEN | {
-        name: value
-        for name, value in cell.settings.items()
-        if name not in ("batch_size", "learning_rate", "weight_decay")
-    }
+def settings_of(cell: Cell) -> SPQSettings:
+    """The chosen settings with what a cell's own tell of the method; what they tell of the training is left out."""
+    of_training = ("batch_size", "learning_rate", "weight_decay")
+    told = CHOSEN | {name: value for name, value in cell.settings.items() if name not in of_training}
     return SPQSettings(bits=cell.bits, **told | {"view": VIEWS[told["view"]]})
 
 
-def _run(budget: Budget) -> Callable[[Job], Sequence[Value]]:
+def _run(budget: Budget, beside: bool = False) -> Callable[[Job], Sequence[Value]]:
     def run(job: Job) -> Sequence[Value]:
         cell, chosen = job.cell, budget_for(job.profile, budget)
-        settings = _settings(cell)
+        settings = settings_of(cell)
         method = build(job.images, job.split, chosen, settings, cell.seed)
         training = chosen.training(cell.seed, job.split)
         if settings.assignment != "none":
             training = replace(training, evaluate_every=max(1, chosen.steps // EVALUATIONS))
             history = train(method, job.images, job.split, training)
-            return [*judge_search(method, job.images, job.split), validated(history), *by_step(history)]
+            return [*judge_search(method, job.images, job.split, beside), validated(history), *by_step(history)]
         history = train(method, job.images, job.split, training, snapshot_count=10)
         fit_codebooks(
             method, job.images, job.split, cell.seed
         )  # they did not learn, and the loop's score meant nothing
         history.scores[-1] = validation_score(method, job.images, job.split.searches["validation"])
-        return [*judge_search(method, job.images, job.split), validated(history)]
+        return [*judge_search(method, job.images, job.split, beside), validated(history)]
 
     return run
 
@@ -161,47 +152,9 @@ def by_step(history: History) -> list[Value]:
     ]
 
 
-def _run_trial(job: Job) -> Sequence[Value]:
-    """The validation score alone: a setting is never chosen on the test queries."""
-    told, chosen = job.cell.settings, budget_for(job.profile, TRIED)
-    steps = chosen.steps * chosen.batch_size // told["batch_size"]
-    trial = replace(chosen, steps=steps, batch_size=told["batch_size"], learning_rate=told["learning_rate"])
-    method = build(job.images, job.split, trial, _settings(job.cell), job.cell.seed)
-    return [
-        validated(train(method, job.images, job.split, trial.training(job.cell.seed, job.split), snapshot_count=10))
-    ]
-
-
-def _run_long_trial(job: Job) -> Sequence[Value]:
-    """The validation score alone, and how the codewords were used."""
-    chosen = replace(budget_for(job.profile, LONG_TRIED), weight_decay=job.cell.settings["weight_decay"])
-    method = build(job.images, job.split, chosen, _settings(job.cell), job.cell.seed)
-    training = replace(chosen.training(job.cell.seed, job.split), evaluate_every=max(1, chosen.steps // EVALUATIONS))
-    history = train(method, job.images, job.split, training)
-    return [validated(history), *by_step(history)]
-
-
 def protocol(profile: str, images: ImageSet) -> str:
     """The protocol of all grids of SPQ: the largest one, but under the profile `quick`. Its labels only judge."""
     return protocol_for(images, "supervised", "quick" if profile == "quick" else "full")
-
-
-def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
-    drawn = protocol(profile, images)
-    return [
-        Cell("SPQ", f"{view} views, batches of {batch}, rate {rate:g}, temperature {temperature:g}", drawn, 32,
-             settings={"view": view, "batch_size": batch, "learning_rate": rate, "temperature": temperature})
-        for view, batch, rate, temperature in TRIALS
-    ]  # fmt: skip
-
-
-def _long_trial_cells(profile: str, images: ImageSet) -> list[Cell]:
-    drawn = protocol(profile, images)
-    return [
-        Cell("SPQ", f"{view} views, temperature {temperature:g}, weight decay {decay:g}", drawn, 32,
-             settings={"view": view, "temperature": temperature, "weight_decay": decay})
-        for view, temperature, decay in LONG_TRIALS
-    ]  # fmt: skip
 
 
 def _bits_cells(profile: str, images: ImageSet) -> list[Cell]:
@@ -218,33 +171,23 @@ def _cells_of(changes: dict[str, dict]) -> Callable[[str, ImageSet], list[Cell]]
     return cells
 
 
-SPQ_TRIALS = Grid(
-    "spq-trials",
-    "View, learning rate and temperature of SPQ's trainings, chosen on the validation part",
-    "general", _trial_cells, _run_trial, 170, repeatable=False,
-)  # fmt: skip
-SPQ_LONG_TRIALS = Grid(
-    "spq-long-trials",
-    "View and temperature of SPQ's long run: 2,000 steps of a smaller network, chosen on the validation part",
-    "general", _long_trial_cells, _run_long_trial, 900, repeatable=False,
-)  # fmt: skip
 SPQ_BITS = Grid(
     "spq-bits",
-    "SPQ with 16, 32 and 64 bits, 900 steps, three seeds; beside it plain distances, PQ fitted afterwards and no code",
-    "general", _bits_cells, _run(MEDIUM), 400, repeatable=False,
+    "SPQ with 16, 32 and 64 bits, 400 steps, three seeds; beside it plain distances, PQ fitted afterwards and no code",
+    "general", _bits_cells, _run(COMPARED, beside=True), 240, repeatable=False,
 )  # fmt: skip
 SPQ_TEMPERATURE = Grid(
     "spq-temperature",
     "How hard SPQ's soft quantizer chooses while it trains, from 0.2 to 20: 32 bits, three seeds",
-    "general", _cells_of({f"τ_q {t:g}": {"sharpness": t} for t in SHARPNESS}), _run(COMPARED), 260, repeatable=False,
+    "general", _cells_of(TEMPERATURES), _run(COMPARED), 180, repeatable=False,
 )  # fmt: skip
 SPQ_VARIANTS = Grid(
     "spq-variants",
     "Variants of SPQ's loss: hard choice, own view, plain contrast with PQ afterwards, balance; 32 bits, three seeds",
-    "general", _cells_of(VARIANTS), _run(COMPARED), 260, repeatable=False,
+    "general", _cells_of(VARIANTS), _run(COMPARED), 180, repeatable=False,
 )  # fmt: skip
 SPQ_VIEWS = Grid(
     "spq-views",
-    "SPQ with other views, each without one change: 32 bits, three seeds; its own view is among the variants",
-    "general", _cells_of({name: {"view": name} for name in APART}), _run(COMPARED), 260, repeatable=False,
+    "SPQ with other views, each without one change: 32 bits, three seeds; the chosen view is among the variants",
+    "general", _cells_of({name: {"view": name} for name in APART}), _run(COMPARED), 180, repeatable=False,
 )  # fmt: skip

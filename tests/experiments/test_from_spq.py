@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from retrieval_lib.experiments import Job, from_spq
+from retrieval_lib.experiments import Job, from_spq, gpq, gpq_long
 from retrieval_lib.experiments.catalogue import GRIDS
 
 
-def job_of(name, images, variant=None, weights=None):
+def job_of(name, images, variant=None):
     cells = GRIDS[name].cells("quick", images)
     cell = next(c for c in cells if variant in (None, c.variant))
-    return Job(cell, images, cell.split(images), "quick", weights)
+    return Job(cell, images, cell.split(images), "quick")
 
 
 def test_without_the_long_run_it_says_so(digits):
@@ -19,12 +19,9 @@ def test_without_the_long_run_it_says_so(digits):
 
 
 @pytest.fixture
-def learned(digits, book, monkeypatch):
+def learned(spq_long_run):
     """The network of a tiny long run, recorded."""
-    monkeypatch.setenv("RETRIEVAL_CACHE", str(book / "cache"))
-    long = job_of("spq-long", digits)
-    GRIDS["spq-long"].run(job_of("spq-long", digits, weights=book / "checkpoints" / long.cell.checkpoint))
-    return from_spq.spq_backbone(digits, "quick")
+    return spq_long_run.backbone
 
 
 def test_each_variant_is_what_its_name_says(digits, learned, monkeypatch):
@@ -62,7 +59,27 @@ def test_what_was_chosen_was_tried(digits):
     assert all({"start": start, **from_spq.CHOSEN[start]} in told for start in from_spq.STARTS)
 
 
-@pytest.mark.parametrize(("name", "search"), [("from-spq-trials", "held out"), ("from-spq", "test")])
+def test_the_longer_training_takes_the_view_and_the_decay_of_the_long_run(digits, learned, monkeypatch):
+    seen = []
+
+    def train(method, images, split, settings, *, initial, **_):
+        seen.append((initial, method.settings.view, settings.weight_decay, settings.steps, settings.learning_rate))
+
+    monkeypatch.setattr(from_spq, "train", train)
+    monkeypatch.setattr(from_spq, "judge_test", lambda *_: [])
+    monkeypatch.setattr(from_spq, "budget_for", lambda profile, wanted: wanted)
+    monkeypatch.setattr(from_spq, "spq_backbone", lambda *_: learned)
+    for start in from_spq.STARTS:
+        GRIDS["from-spq-longer"].run(job_of("from-spq-longer", digits, start))
+    view = gpq.VIEWS[gpq_long.CHOSEN["view"]]
+    decay = gpq_long.CHOSEN["weight_decay"]
+    rates = [from_spq.CHOSEN[start]["learning_rate"] for start in from_spq.STARTS]
+    assert seen == [(start, view, decay, 6000, rate) for start, rate in zip(from_spq.STARTS, rates, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "search"), [("from-spq-trials", "held out"), ("from-spq", "test"), ("from-spq-longer", "test")]
+)
 def test_a_tiny_cell_of_each_grid(digits, learned, name, search):
     values = GRIDS[name].run(job_of(name, digits))
     assert {value.search for value in values} == {search} and all(0.1 < value.value <= 1 for value in values)

@@ -53,32 +53,6 @@ def test_labels_alone_see_as_many_steps_or_as_many_images(digits, monkeypatch):
     assert ran["labels alone, equal views"][1] == ran["GPQ"][1]
 
 
-def test_conditions_change_one_thing_each(digits, monkeypatch):
-    ran = {}
-    monkeypatch.setattr(gpq, "train", lambda method, *_, **__: ran.setdefault(tried, method.settings))
-    monkeypatch.setattr(gpq, "judge_test", lambda *_: [])
-    cells = GRIDS["gpq-terms"].cells("quick", digits)
-    assert {(c.split_settings["labels"], c.seed) for c in cells} == {(n, s) for n in (70, 100) for s in range(3)}
-    for cell in cells[: len(gpq.TERMS)]:
-        tried = cell.variant
-        GRIDS["gpq-terms"].run(Job(cell, digits, cell.split(digits), "quick"))
-    published = gpq.GPQSettings(bits=48)
-    changed = {
-        name: {k for k, v in vars(settings).items() if v != getattr(published, k)} for name, settings in ran.items()
-    }
-    assert changed == {
-        "without N-pair": {"pairs"},
-        "without classification": {"classification"},
-        "entropy x 0.3": {"entropy"},
-        "entropy that grows": {"ramp"},
-        "entropy without the game": {"minimax"},
-        "stronger views": {"view"},
-        "stronger views, labels alone": {"view", "entropy"},
-        "three times as long": set(),
-        "three times as long, labels alone": {"entropy"},
-    }
-
-
 @pytest.mark.parametrize(("name", "values"), [("gpq-labels", 2), ("gpq-bits", 5)])
 def test_a_tiny_cell_is_trained_and_judged_on_the_test_queries(digits, name, values):
     cell = GRIDS[name].cells("quick", digits)[0]

@@ -6,7 +6,7 @@ import pytest
 
 from retrieval_lib.augmentation import DHD_STRONG, MIRRORED, SHIFTED
 from retrieval_lib.data import load
-from retrieval_lib.experiments import Job, dhd_long, gpq_long, spq, spq_long
+from retrieval_lib.experiments import Job, dhd_long, gpq_long, spq, spq_long, spq_trials
 from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.experiments.records import read_records
 
@@ -43,18 +43,18 @@ def test_trials_differ_in_view_and_decay_and_read_held_out_images_alone(digits, 
 
 
 def test_longer_trials_of_spq_are_judged_on_the_validation_part_alone(digits, monkeypatch):
-    decays, train = [], spq.train
+    decays, train = [], spq_trials.train
 
     def noted(method, images, split, settings, **told):
         decays.append(settings.weight_decay)
         return train(method, images, split, settings, **told)
 
-    monkeypatch.setattr(spq, "train", noted)
+    monkeypatch.setattr(spq_trials, "train", noted)
     cells = GRIDS["spq-long-trials"].cells("quick", digits)
-    tried = [(spq._settings(cell).view, spq._settings(cell).temperature) for cell in cells]
-    assert tried == [(spq.VIEWS[view], temperature) for view, temperature, _ in spq.LONG_TRIALS]
+    tried = [(spq.settings_of(cell).view, spq.settings_of(cell).temperature) for cell in cells]
+    assert tried == [(spq.VIEWS[view], temperature) for view, temperature, _ in spq_trials.LONG_TRIALS]
     values = GRIDS["spq-long-trials"].run(Job(cells[-1], digits, cells[-1].split(digits), "quick"))
-    assert decays == [spq.LONG_TRIALS[-1][2]]
+    assert decays == [spq_trials.LONG_TRIALS[-1][2]]
     assert len(values) == 1 + 2 * (1 + spq.EVALUATIONS)
     assert all(value.search.startswith("validation") for value in values)
 
