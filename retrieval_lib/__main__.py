@@ -4,9 +4,10 @@ import argparse
 import difflib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from retrieval_lib.data import describe_downloads, load_lists, prepare
+from retrieval_lib.data import ImageSet, Split, describe_downloads, load, load_lists, make_split, prepare, protocol_for
 from retrieval_lib.data.lists import LISTS
 from retrieval_lib.experiments import paper_dhd, paper_gpq, paper_spq
 from retrieval_lib.experiments.catalogue import GRIDS
@@ -16,6 +17,7 @@ from retrieval_lib.experiments.values import Value
 from retrieval_lib.experiments.verify import verify
 from retrieval_lib.training import TrainingDiverged
 
+PAPER_SETS = ("cifar10",)  # data sets whose split is that of the papers on GPQ and SPQ
 STOPPED = 130  # the exit code of a program that was stopped with Ctrl-C
 
 
@@ -72,8 +74,8 @@ def _parser() -> argparse.ArgumentParser:
         "paper",
         help="train a method in its paper's setting on images of your own, on a GPU",
         description="Train a method with its published settings on lists of images (CSV files with the columns path and "
-        "label, several labels separated by semicolons), keep its weights, and judge the queries. It can be stopped "
-        "with Ctrl-C; the same command goes on.",
+        "label, several labels separated by semicolons), or on a data set that this library knows; keep its weights, and "
+        "judge the queries. It can be stopped with Ctrl-C; the same command goes on.",
     )
     methods = paper.add_subparsers(dest="method", required=True)
     dhd = methods.add_parser("dhd", help="deep hash distillation: AlexNet or ResNet-50, large images")
@@ -87,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         description="The database images that are not in the list of training images are learned from without their "
         "labels.",
     )
-    _paper_arguments(gpq, paper_gpq.SIZE, bits=48, steps=3000, batch_size=500, k=None)
+    _paper_arguments(gpq, paper_gpq.SIZE, known=PAPER_SETS, bits=48, steps=3000, batch_size=500, k=None)
     gpq.add_argument("--start", type=Path, metavar="FILE", help="a checkpoint of the network (default: random weights)")
     gpq.set_defaults(run=_paper_gpq)
     spq = methods.add_parser(
@@ -95,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         help="self-supervised product quantization: ResNet-18 for small images, no labels",
         description="The labels in the lists are only used to judge.",
     )
-    _paper_arguments(spq, paper_spq.SIZE, bits=32, epochs=2000, batch_size=256, k=1000)
+    _paper_arguments(spq, paper_spq.SIZE, known=PAPER_SETS, bits=32, epochs=2000, batch_size=256, k=1000)
     spq.set_defaults(run=_paper_spq)
     return parser
 
@@ -141,11 +143,17 @@ def _verify(told: argparse.Namespace) -> int:
     return 1 if report.failed or (told.strict and report.unverified) else 0
 
 
-def _paper_arguments(parser: argparse.ArgumentParser, size: int, **numbers: int | None) -> None:
+def _paper_arguments(
+    parser: argparse.ArgumentParser, size: int, known: Sequence[str] = (), **numbers: int | None
+) -> None:
     """What all papers' settings are told: images, lists, the file to write, and the numbers with their defaults."""
-    parser.add_argument("--images", required=True, type=Path, help="the folder that the paths are relative to")
+    if known:
+        parser.add_argument("--dataset", choices=known, help="the paper's split of this data set, instead of lists")
+    else:
+        parser.set_defaults(dataset=None)
+    parser.add_argument("--images", type=Path, help="the folder that the paths are relative to")
     for name in LISTS:
-        parser.add_argument(f"--{name}", required=True, type=Path, metavar="CSV", help=f"the list of {name} images")
+        parser.add_argument(f"--{name}", type=Path, metavar="CSV", help=f"the list of {name} images")
     parser.add_argument("--size", type=int, default=size, help=f"pixels that images are brought to (default {size})")
     for name, default in {**numbers, "seed": 0}.items():
         told = "all" if default is None else default
@@ -174,7 +182,7 @@ def _weights(text: str) -> Path:
 
 
 def _paper_dhd(told: argparse.Namespace) -> int:
-    images, split = load_lists(told.images, _lists(told), told.size)
+    images, split = _images_and_split(told, "supervised")
     values = paper_dhd.train_paper_dhd(
         images, split, told.weights, network=told.network, bits=told.bits, epochs=told.epochs,
         batch_size=told.batch_size, k=told.k, seed=told.seed, pretrained=not told.random,
@@ -183,7 +191,7 @@ def _paper_dhd(told: argparse.Namespace) -> int:
 
 
 def _paper_gpq(told: argparse.Namespace) -> int:
-    images, split = load_lists(told.images, _lists(told), told.size, learn_from_database=True)
+    images, split = _images_and_split(told, "semi-supervised")
     values = paper_gpq.train_paper_gpq(
         images, split, told.weights, bits=told.bits, steps=told.steps, batch_size=told.batch_size, k=told.k,
         seed=told.seed, start=told.start,
@@ -192,7 +200,7 @@ def _paper_gpq(told: argparse.Namespace) -> int:
 
 
 def _paper_spq(told: argparse.Namespace) -> int:
-    images, split = load_lists(told.images, _lists(told), told.size)
+    images, split = _images_and_split(told, "supervised")
     values = paper_spq.train_paper_spq(
         images, split, told.weights, bits=told.bits, epochs=told.epochs, batch_size=told.batch_size, k=told.k,
         seed=told.seed,
@@ -200,8 +208,24 @@ def _paper_spq(told: argparse.Namespace) -> int:
     return _tell(values, told.weights)
 
 
-def _lists(told: argparse.Namespace) -> dict[str, Path]:
-    return {name: getattr(told, name) for name in LISTS}
+def _images_and_split(told: argparse.Namespace, task: str) -> tuple[ImageSet, Split]:
+    """The images and the split that the arguments name: a known data set's, or those of three lists.
+
+    Raises:
+        ValueError: both are named, or neither; else as `load_lists`.
+        OSError: as `load` and `load_lists`.
+    """
+    lists = {name: getattr(told, name) for name in LISTS}
+    named = [name for name, value in {"images": told.images, **lists}.items() if value is not None]
+    if told.dataset is not None:
+        if named:
+            raise ValueError(f"--dataset has a split of its own; leave --{' and --'.join(named)} out.")
+        images = load(told.dataset)
+        return images, make_split(images, protocol_for(images, task, "full"))
+    if len(named) < 1 + len(LISTS):
+        missing = [name for name in ("images", *LISTS) if name not in named]
+        raise ValueError(f"--{' and --'.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; see --help.")
+    return load_lists(told.images, lists, told.size, learn_from_database=task == "semi-supervised")
 
 
 def _tell(values: list[Value], weights: Path) -> int:

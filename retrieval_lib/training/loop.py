@@ -194,8 +194,8 @@ def make_optimizer(method: Method, settings: TrainingSettings) -> Optimizer:
             if chosen:
                 groups.append({"params": chosen, "share": share, "weight_decay": decay})
     if settings.optimizer == "adam":
-        return AdamW(groups, lr=settings.learning_rate)
-    return SGD(groups, lr=settings.learning_rate, momentum=0.9, nesterov=True)
+        return AdamW(groups, lr=settings.learning_rate, betas=(settings.momentum, 0.999))
+    return SGD(groups, lr=settings.learning_rate, momentum=settings.momentum, nesterov=settings.momentum > 0)
 
 
 def _decays(name: str, parameter: nn.Parameter) -> bool:

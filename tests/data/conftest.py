@@ -57,15 +57,6 @@ def network(monkeypatch):
 
 
 @pytest.fixture
-def like_cifar10():
-    """60,000 images of one pixel, with the labels and the parts of CIFAR-10 sorted by class, as some copies are."""
-    labels = torch.cat([torch.arange(10).repeat_interleave(5000), torch.arange(10).repeat_interleave(1000)])
-    part = torch.cat([torch.zeros(50_000), torch.ones(10_000)]).long()
-    pixels = torch.zeros(60_000, 3, 1, 1, dtype=torch.uint8)
-    return image_set("cifar10", "made up", pixels, labels, range(10), part)
-
-
-@pytest.fixture
 def faces():
     """60 people with 8 to 50 images each."""
     counts = torch.arange(60) * 42 // 59 + 8

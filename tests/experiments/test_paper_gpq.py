@@ -1,5 +1,7 @@
 """The paper's setting of GPQ, started on a tiny made-up folder of images with several labels each."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -66,3 +68,44 @@ def test_it_starts_from_the_weights_of_a_network(arguments, tmp_path, monkeypatc
     assert all(torch.equal(a, b) for a, b in zip(backbone.parameters(), network.parameters(), strict=True))
     assert main([*arguments, "--start", str(tmp_path / "nowhere.safetensors")]) == 1
     assert "nowhere.safetensors" in capsys.readouterr().err
+
+
+def test_one_command_trains_with_the_published_numbers_in_the_papers_split(tmp_path, monkeypatch, like_cifar10):
+    seen = []
+
+    def train(method, images, split, settings, **_):
+        seen.append((method, split, settings))
+        raise ValueError("seen enough")
+
+    monkeypatch.setattr(paper, "train", train)
+    noise = torch.randint(256, like_cifar10.images.shape, generator=torch.Generator().manual_seed(0))
+    images = replace(like_cifar10, images=noise.byte())
+    monkeypatch.setattr("retrieval_lib.__main__.load", lambda name: {"cifar10": images}[name])
+    assert main(["paper", "gpq", "--dataset", "cifar10", "--weights", str(tmp_path / "gpq.safetensors")]) == 1
+    ((method, split, settings),) = seen
+    search = split.searches["test"]
+    held_out = split.searches["validation"].query
+    assert (len(search.query), len(search.database), len(split.unlabelled)) == (1000, 54_000, 54_000)
+    assert len(split.train) + len(held_out) == 5000
+    told = (settings.steps, settings.batch_size, settings.optimizer, settings.learning_rate, settings.weight_decay)
+    assert told == (3000, 500, "adam", 2e-4, 0.0)
+    assert (settings.momentum, settings.decay, settings.decay_every, settings.warm_up) == (0.5, 0.95, 100, 0)
+    assert settings.backbone_rate == 1.0 and settings.clip == 0.0
+    own = method.settings
+    assert (own.bits, own.codewords, own.dimension, own.sharpness, own.scale) == (48, 16, 12, 20.0, 4.0)
+    assert (own.pairs, own.classification, own.entropy, own.minimax, own.ramp) == (1.0, 0.1, 0.1, True, 0.0)
+    assert own.view.flip == 0.5 and own.view.shift == 4 and own.view.crop == own.view.jitter == own.view.blur == 0
+    assert method.codebooks.shape == (12, 16, 12)
+
+
+@pytest.mark.parametrize(
+    ("told", "named"),
+    [
+        (["--dataset", "cifar10", "--images", "here"], "leave --images out"),
+        (["--images", "here"], "--train and --query and --database are missing"),
+        ([], "--images and --train"),
+    ],
+)
+def test_images_are_named_in_one_way(tmp_path, capsys, told, named):
+    assert main(["paper", "gpq", *told, "--weights", str(tmp_path / "gpq.safetensors")]) == 1
+    assert named in capsys.readouterr().err

@@ -48,3 +48,30 @@ def test_stopped_it_goes_on_to_the_same_weights(arguments, tmp_path, monkeypatch
     assert main(arguments) == 0
     again, _ = read_tensors(file, "checkpoint")
     assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_one_command_trains_with_the_published_numbers_in_the_papers_split(tmp_path, monkeypatch, like_cifar10):
+    seen = []
+
+    def train(method, images, split, settings, **_):
+        seen.append((method, split, settings))
+        raise ValueError("seen enough")
+
+    monkeypatch.setattr(paper, "train", train)
+    monkeypatch.setattr("retrieval_lib.__main__.load", lambda name: {"cifar10": like_cifar10}[name])
+    assert main(["paper", "spq", "--dataset", "cifar10", "--weights", str(tmp_path / "spq.safetensors")]) == 1
+    ((method, split, settings),) = seen
+    search = split.searches["test"]
+    assert (len(search.query), len(search.database)) == (10_000, 50_000)
+    assert not torch.isin(split.train, search.query).any()
+    told = (settings.batch_size, settings.optimizer, settings.momentum, settings.learning_rate, settings.weight_decay)
+    assert told == (256, "adam", 0.9, 3e-4, 1e-5)
+    assert settings.steps == 2000 * (len(split.train) // 256) and settings.clip == 0.0
+    own = method.settings
+    assert (own.bits, own.codewords, own.dimension, own.hidden) == (32, 16, 16, 512)
+    assert (own.sharpness, own.temperature, own.search) == (5.0, 0.5, "Euclidean")
+    assert (own.assignment, own.own_view, own.balance) == ("soft", "never", 0.0)
+    view = own.view
+    assert (view.crop, view.crop_area, view.flip) == (1.0, (0.08, 1.0), 0.5)
+    assert (view.jitter, view.jitter_strength, view.grey, view.blur) == (0.8, (0.4, 0.4, 0.4, 0.1), 0.2, 0.5)
+    assert method.codebooks.shape == (8, 16, 16)

@@ -180,7 +180,18 @@ def test_too_few_images_are_told(make_method, stripes, split, short):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"steps": 0}, {"batch_size": 0}, {"optimizer": "lamb"}, {"learning_rate": 0.0}, {"warm_up": 12}, {"clip": -1}],
+    [
+        {"steps": 0},
+        {"batch_size": 0},
+        {"optimizer": "lamb"},
+        {"learning_rate": 0.0},
+        {"warm_up": 12},
+        {"clip": -1},
+        {"momentum": 1.0},
+        {"decay": 0.0},
+        {"decay": 1.5},
+        {"decay_every": 0},
+    ],
 )
 def test_wrong_settings_are_named(short, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -191,3 +202,17 @@ def test_the_learning_rate_rises_and_falls(short):
     rates = [learning_rate(replace(short, learning_rate=1.0, warm_up=4), step) for step in range(12)]
     assert rates[:5] == [0.25, 0.5, 0.75, 1.0, 1.0] and 0 < rates[-1] < 0.05
     assert all(a >= b for a, b in pairwise(rates[4:]))
+
+
+def test_the_learning_rate_falls_in_stairs(short):
+    stairs = replace(short, learning_rate=1.0, warm_up=0, decay=0.9, decay_every=5)
+    assert [learning_rate(stairs, step) for step in range(12)] == pytest.approx([1.0] * 5 + [0.9] * 5 + [0.81] * 2)
+    late = replace(stairs, warm_up=2)
+    assert [learning_rate(late, step) for step in range(8)] == pytest.approx([0.5, 1.0] + [1.0] * 5 + [0.9])
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_the_momentum_reaches_the_optimizer(make_method, short, optimizer):
+    made = make_optimizer(make_method(), replace(short, optimizer=optimizer, momentum=0.5))
+    told = [group["betas"][0] if optimizer == "adam" else group["momentum"] for group in made.param_groups]
+    assert set(told) == {0.5}
