@@ -9,7 +9,7 @@ from retrieval_lib.data import ImageSet, Search
 from retrieval_lib.evaluation import Relevance, evaluate
 from retrieval_lib.experiments.values import Value, judge
 from retrieval_lib.methods.base import Method, describe
-from retrieval_lib.quantization import codeword_usage, perplexity
+from retrieval_lib.quantization import codeword_usage, dead_codewords, perplexity
 from retrieval_lib.training import History
 
 
@@ -38,16 +38,19 @@ def judge_method(
     return judge(distances, relevance, search=name, k=k, divisors=divisors, ties=ties)
 
 
-def least_perplexity(history: History) -> list[tuple[int, float]]:
-    """By step, the perplexity of the codebook that uses its codewords least, over the images of the snapshots.
+def codeword_use(history: History) -> list[dict]:
+    """By step, how the codewords were used for the images of the snapshots: what a checkpoint keeps of them.
 
-    Empty for a method without codebooks.
+    Returns:
+        For each snapshot `step`; `perplexity`, a list with each codebook's; and `unused`, how many codewords of all
+        codebooks stand for no image. Empty for a method without codebooks.
     """
     told = []
     for moment in history.snapshots:
         if moment.codes is not None:
             used = codeword_usage(moment.codes, moment.codebooks.shape[1])  # (M, K)
-            told.append((moment.step, float(perplexity(used).min())))
+            by_book = [round(value, 4) for value in perplexity(used).tolist()]
+            told.append({"step": moment.step, "perplexity": by_book, "unused": int(dead_codewords(used).sum())})
     return told
 
 

@@ -10,7 +10,7 @@ from retrieval_lib.backbones import settle_batch_statistics
 from retrieval_lib.data import ImageSet, Split
 from retrieval_lib.experiments.budgets import Budget, budget_for
 from retrieval_lib.experiments.grid import Cell, Grid, Job
-from retrieval_lib.experiments.judging import least_perplexity, validated
+from retrieval_lib.experiments.judging import codeword_use, validated
 from retrieval_lib.experiments.values import Value
 from retrieval_lib.methods.base import Method
 from retrieval_lib.paths import checkpoints_folder
@@ -51,7 +51,7 @@ class LongRun:
         history = train(method, job.images, job.split, settings, state_path=job.state, snapshot_count=self.shown)
         if self.settled:
             settle_batch_statistics(method.backbone, job.images.images[job.split.train])
-        about = {**asdict(method.settings), "widths": budget.widths, "least_perplexity": least_perplexity(history)}
+        about = {**asdict(method.settings), "widths": budget.widths, "codeword_use": codeword_use(history)}
         save_checkpoint(job.weights, method, about, history, dtype=torch.float16)
         return self._judged(job, method, job.weights)
 

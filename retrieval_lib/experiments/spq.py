@@ -11,7 +11,7 @@ from retrieval_lib.data import ImageSet, Split, protocol_for
 from retrieval_lib.evaluation import ADC, Euclidean, Relevance
 from retrieval_lib.experiments.budgets import Budget, budget_for, machine_device, whitened_network
 from retrieval_lib.experiments.grid import Cell, Grid, Job
-from retrieval_lib.experiments.judging import least_perplexity, validated
+from retrieval_lib.experiments.judging import codeword_use, validated
 from retrieval_lib.experiments.values import Value, judge
 from retrieval_lib.methods.base import describe
 from retrieval_lib.methods.spq import SPQ, SPQSettings
@@ -146,8 +146,8 @@ def by_step(history: History) -> list[Value]:
     return [
         *(Value(score, "mAP", f"validation, step {step}", 1000, "retrieved", "expected") for step, score in scores),
         *(
-            Value(least, "perplexity, least codebook", f"validation, step {step}")
-            for step, least in least_perplexity(history)
+            Value(min(use["perplexity"]), "perplexity, least codebook", f"validation, step {use['step']}")
+            for use in codeword_use(history)
         ),
     ]
 

@@ -25,6 +25,8 @@ from retrieval_lib.plots.style import QUIET, SMALLEST, WIDTH, finish, line_style
 from retrieval_lib.quantization import codeword_usage, perplexity
 from retrieval_lib.training import History, Snapshot
 
+RINGS = (0.8, 1.2)  # radii of unlabelled images and of codewords, where labelled images lie on a circle of radius 1
+
 
 def codebook_training(
     history: History, labels: Tensor, class_names: Sequence[str], codebook: int = 0, central: bool = False
@@ -95,7 +97,8 @@ def codewords_over_time(
 def usage_over_time(history: History, columns: int = 4) -> Figure:
     """Small multiples: how often each codeword stands for one of the fixed images, at several moments.
 
-    The codewords of a codebook are sorted by their use at that moment; a cross marks one that stands for no image.
+    A codeword keeps its place: those of a codebook are sorted by their use at the last moment. A cross marks one that
+    stands for no image.
 
     Args:
         history: of the run; its snapshots hold codes and codebooks.
@@ -109,11 +112,13 @@ def usage_over_time(history: History, columns: int = 4) -> Figure:
     )
     for axis in axes.flat[len(moments) :]:
         axis.remove()
+    order = usage_of(moments[-1]).argsort(dim=1, descending=True, stable=True)  # (M, K)
     for axis, moment in zip(axes.flat, moments, strict=False):
-        mesh = draw_usage(axis, usage_of(moment))
+        mesh = draw_usage(axis, usage_of(moment), order)
         set_titles(axis, title=f"step {moment.step:,}")
     for axis in axes[:, 0]:
         axis.set_ylabel("codebook")
+    figure.supxlabel("codewords; each keeps its place", fontsize=12)
     figure.colorbar(mesh, ax=axes, label="use (1: even)", extend="max", pad=0.02)
     return finish(figure)
 
@@ -123,7 +128,9 @@ def labelled_and_unlabelled(
 ) -> Figure:
     """Small multiples: one part of labelled and of unlabelled images with its codewords (stars), in one plane.
 
-    Unlabelled images are small grey dots. The plane is that of the unlabelled parts of the last moment.
+    Unlabelled images are small grey dots. The plane is that of the unlabelled parts of the last moment. Parts of two
+    numbers that have norm 1 would hide each other on one circle: codewords are drawn outside of it, and unlabelled images
+    inside, in their own directions.
 
     Args:
         moments: for each moment, snapshots of the labelled and of the unlabelled images.
@@ -132,8 +139,10 @@ def labelled_and_unlabelled(
         codebook: which part of the descriptors is shown, from 0 to M - 1.
     """
     plane = plane_of(moments[-1][1], codebook)
+    inner, outer = RINGS if moments[0][0].codebooks.shape[2] == 2 else (1.0, 1.0)
     shown = {labelled.step: plane(labelled) for labelled, _ in moments}
-    behind = {unlabelled.step: plane(unlabelled)[0] for _, unlabelled in moments}
+    shown = {step: (points, outer * words) for step, (points, words) in shown.items()}
+    behind = {unlabelled.step: inner * plane(unlabelled)[0] for _, unlabelled in moments}
     return small_multiples(shown, labels, class_names, equal=True, behind=behind)
 
 

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from retrieval_lib.plots.style import BLACK, SHADES, WIDTH, finish, set_titles
-from retrieval_lib.quantization import dead_codewords, perplexity
+from retrieval_lib.quantization import perplexity
 
 
 def usage_map(usage: Tensor, title: str = "") -> Figure:
@@ -35,17 +35,24 @@ def usage_map(usage: Tensor, title: str = "") -> Figure:
     return finish(figure)
 
 
-def draw_usage(axis, usage: Tensor):
-    """The cells and crosses of `usage_map`; gives what a colour bar needs, 1 being even use."""
+def draw_usage(axis, usage: Tensor, order: Tensor | None = None):
+    """The cells and crosses of `usage_map`; gives what a colour bar needs, 1 being even use.
+
+    Args:
+        axis: to draw on.
+        usage: (M, K) shares.
+        order: (M, K) numbers of codewords, from left to right; None sorts them by their use.
+    """
     books, words = usage.shape
-    dead = dead_codewords(usage)
-    ordered = usage.sort(dim=1, descending=True).values
+    ordered = usage.gather(1, usage.argsort(dim=1, descending=True, stable=True) if order is None else order)
     mesh = axis.imshow(ordered.numpy() * words, cmap=SHADES, vmin=0, vmax=2, aspect="auto")
     axis.grid(False)
-    for book in range(books):
-        for word in range(words - int(dead[book]), words):
-            axis.plot(word, book, marker="x", color="white", markersize=5)
+    for book, word in (ordered == 0).nonzero().tolist():
+        axis.plot(word, book, marker="x", color="white", markersize=5)
     axis.set_yticks(range(books), [str(m + 1) for m in range(books)])
+    if order is not None:
+        axis.set_xticks([])
+        return mesh
     axis.set_xticks([0, words - 1], ["most used", "least used"])
     for label, side in zip(axis.get_xticklabels(), ("left", "right"), strict=True):
         label.set_ha(side)

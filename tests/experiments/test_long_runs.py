@@ -69,9 +69,11 @@ def test_batch_statistics_are_taken_anew_where_that_is_wanted(job, monkeypatch):
 def test_the_file_tells_how_the_codewords_were_used(job):
     GRIDS["spq-long"].run(job)
     told = read_tensors(job.weights, "checkpoint")[1]
-    least = told["settings"]["least_perplexity"]
-    assert [step for step, _ in least] == told["history"]["score_steps"]
-    assert all(1 <= value <= 16 for _, value in least)
+    use = told["settings"]["codeword_use"]
+    assert [moment["step"] for moment in use] == told["history"]["score_steps"]
+    for moment in use:
+        assert len(moment["perplexity"]) == 8 and all(1 <= value <= 16 for value in moment["perplexity"])
+        assert 0 <= moment["unused"] < 8 * 16
 
 
 @pytest.mark.parametrize("job", ["dhd-long"], indirect=True)

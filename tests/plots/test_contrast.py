@@ -5,7 +5,7 @@ import torch
 from figure_checks import smallest_text_on_a_phone, texts
 from matplotlib.patches import Rectangle
 
-from retrieval_lib.plots.contrast import contrast_matrices
+from retrieval_lib.plots.contrast import contrast_games, contrast_matrices
 
 COUNT = 3
 FIRST = torch.eye(COUNT, 4)
@@ -44,3 +44,28 @@ def test_every_vector_has_its_picture_on_both_sides_and_the_names_are_read_on_a_
 def test_pictures_must_belong_to_the_vectors():
     with pytest.raises(ValueError, match="do not belong together"):
         drawn(pictures=PICTURES[:2])
+
+
+def test_both_games_stand_in_one_matrix_and_what_neither_compares_is_hatched():
+    games = [(FIRST, -2 * FIRST), (3 * FIRST, FIRST)]
+    names = [("x of a", "z of b"), ("x of b", "z of a")]
+    figure = contrast_games(games, [(PICTURES, PICTURES)] * 2, names)
+    axis, block = figure.axes[0], 2 * COUNT
+    first, second = (image for image in axis.images if image.get_array().ndim == 2)
+    assert first.get_extent() == [0, block, block, 0] and second.get_extent() == [block, 2 * block, 2 * block, block]
+    for image, sign in ((first, -1), (second, 1)):
+        cosines = torch.as_tensor(image.get_array().filled(torch.nan))
+        assert torch.equal(cosines[:COUNT, COUNT:], sign * torch.eye(COUNT)) and cosines.diagonal().isnan().all()
+    hatched = {patch.get_xy() for patch in axis.patches if patch.get_hatch()}
+    assert hatched == {(0, block), (block, 0)}
+    frames = {(int(p.get_y()), int(p.get_x())) for p in axis.patches if not p.get_hatch()}
+    partner = lambda i: i - i % block + (i + COUNT) % block  # noqa: E731
+    assert frames == {(i, partner(i)) for i in range(2 * block)}
+    assert {"x of a", "z of b", "x of b", "z of a"} <= set(texts(figure)) and smallest_text_on_a_phone(figure) >= 8
+
+
+def test_every_set_of_every_game_has_as_many_vectors_and_pictures():
+    with pytest.raises(ValueError, match="as many vectors as the others"):
+        contrast_games([(FIRST, FIRST[:2])], [(PICTURES, PICTURES)], [("x", "z")])
+    with pytest.raises(ValueError, match="a picture for each"):
+        contrast_games([(FIRST, FIRST)], [(PICTURES, PICTURES[:2])], [("x", "z")])

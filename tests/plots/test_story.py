@@ -25,10 +25,13 @@ def test_losses_and_scores_are_drawn_from_numbers_alone(whole):
     assert smallest_text_on_a_phone(figure) >= 8
 
 
-def test_the_use_of_codewords_stands_beside(whole):
-    figure = story(whole, [(0, 3.0), (4, 12.5)])
-    assert len(figure.axes) == 3 and list(figure.axes[2].lines[0].get_ydata()) == [3.0, 12.5]
-    assert smallest_text_on_a_phone(figure) >= 8
+def test_the_use_of_codewords_stands_below(whole):
+    use = [{"step": 0, "perplexity": [3.0, 5.0], "unused": 7}, {"step": 4, "perplexity": [12.5, 9.5], "unused": 2}]
+    figure = story(whole, use)
+    effective, unused = figure.axes[2:]
+    assert [list(line.get_ydata()) for line in effective.lines] == [[4.0, 11.0], [3.0, 9.5]]
+    assert list(unused.lines[0].get_xdata()) == [0, 4] and list(unused.lines[0].get_ydata()) == [7, 2]
+    assert {"mean", "least"} <= set(texts(figure)) and smallest_text_on_a_phone(figure) >= 8
 
 
 def test_a_run_without_scores_has_no_story():
