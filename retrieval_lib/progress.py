@@ -22,10 +22,16 @@ class ProgressLine:
     """One line on standard output, drawn over itself at most five times a second.
 
     Standard error and widgets stay unused: a notebook would store the one and load scripts for the other.
+
+    Args:
+        label: what is done.
+        total: how many steps there are, if that is known.
+        seconds_between: two drawings.
+        earlier: steps that were done before this line began, as a resumed run has; they took none of its time.
     """
 
-    def __init__(self, label: str, total: int | None = None, seconds_between: float = 0.2):
-        self.label, self.total, self.seconds_between = label, total, seconds_between
+    def __init__(self, label: str, total: int | None = None, seconds_between: float = 0.2, earlier: int = 0):
+        self.label, self.total, self.seconds_between, self.earlier = label, total, seconds_between, earlier
         self.started = time.monotonic()
         self._drawn = self.started  # what ends at once is never drawn
         self._width = 0
@@ -39,8 +45,9 @@ class ProgressLine:
         text = f"{self.label}: {done:,}"
         if self.total:
             text += f" of {self.total:,}"
-            if done:
-                text += f", {format_seconds((now - self.started) / done * (self.total - done))} left"
+            if done > self.earlier:
+                each = (now - self.started) / (done - self.earlier)
+                text += f", {format_seconds(each * (self.total - done))} left"
         if note:
             text += f" · {note}"
         self._write(text)

@@ -84,7 +84,7 @@ def train(
         step, sums, spent = load_state(Path(state_path), method, optimizer, scaler, history, run)
     makers = view_makers(method, images)
     started = time.monotonic()
-    line = ProgressLine("Training", settings.steps)
+    line = ProgressLine("Training", settings.steps, earlier=step)
 
     def save() -> None:
         if state_path is not None:

@@ -17,9 +17,12 @@ def drawn(seed, words):
     """Codebooks, codes, queries and k; M, d and all counts are drawn."""
     generator = torch.Generator().manual_seed(seed)
     books, d, count, k = (
-        int(torch.randint(low, high, (1,), generator=generator)) for low, high in ((1, 9), (1, 13), (50, 400), (1, 50))
+        int(torch.randint(low, high, (1,), generator=generator)) for low, high in ((1, 17), (1, 17), (50, 400), (1, 50))
     )
-    quantizer = ProductQuantizer(whole_numbers(books, words, d, generator=generator))
+    codebooks = whole_numbers(books, words, d, generator=generator)
+    if seed % 2:  # as learned ones may: two codewords in one place
+        codebooks[:, 1] = codebooks[:, 0]
+    quantizer = ProductQuantizer(codebooks)
     codes = torch.randint(0, words, (count, books), generator=generator)
     return quantizer, codes, whole_numbers(7, books * d, generator=generator), k, generator
 
