@@ -178,9 +178,28 @@ draw_batch(untrained)
 
 # %% [markdown]
 # Look at the right matrix. Its rows are four descriptors of view a and four quantized ones of view b. The second game
-# of the loss has the same matrix with a and b exchanged. What you do *not* find in either is a descriptor beside what
-# its own view was quantized to. Such a pair comes from one picture. Codewords that move to the descriptors make it alike,
-# whatever the descriptors say.
+# of the loss has the same matrix with a and b exchanged. What does neither of them compare? Put all sixteen vectors into one
+# matrix.
+
+# %%
+#| name: fig-spq-games
+#| caption: Both games of the loss in one matrix, before the training. Hatched: what neither of them compares. White frames:
+#|   partners. Crosses: a row with itself.
+#| alt: A square of sixteen by sixteen cells with small pictures at the left and above. Two blocks of eight by eight cells on the
+#|   diagonal show cosines, with a frame in each row and crosses on the diagonal. The two other blocks are hatched.
+from retrieval_lib.plots.contrast import contrast_games
+
+with_x, with_z = described_batch(untrained)
+contrast_games(
+    [(with_x["a"], with_z["b"]), (with_x["b"], with_z["a"])],
+    [(views["a"], views["b"]), (views["b"], views["a"])],
+    [("x of a", "z of b"), ("x of b", "z of a")],
+)
+
+# %% [markdown]
+# The hatched blocks hold four kinds of pairs. Two of them are of two views: the descriptors of both, which SimCLR compares, and
+# the quantized ones of both. The two others are of one view: a descriptor beside what it was itself quantized to. Such a pair
+# comes from one picture. Codewords that move to the descriptors make it alike, whatever the descriptors say.
 #
 # ## The loss, from scratch
 #
@@ -289,6 +308,8 @@ for name, value in slips.items():
 # whose first layer is computed from images and not learned; a larger learning rate, which rises for the first twentieth of
 # the steps and then falls to 0 along a cosine; and AdamW, whose weight decay does not pass through Adam's own scaling.
 #
+# The score, the use of the codewords and the figure are taken anew about once an epoch.
+#
 # The score is mAP@1000 on the *validation part*: images held out of the training, which search 5,000 others, to be quick.
 # Ranking a thousand of five thousand is another task than ranking a thousand of all: do not compare this score with the
 # test's. The labels judge; they teach nothing. The test queries are not looked at until the end.
@@ -305,7 +326,7 @@ from retrieval_lib.training import TrainingSettings, train
 method = new_method(chosen)
 if large:
     settings = TrainingSettings(
-        900, 256, learning_rate=5e-3, warm_up=45, evaluate_every=225
+        900, 256, learning_rate=5e-3, warm_up=45, evaluate_every=180
     )
 else:
     steps = 60 if profile == "quick" else 240
@@ -364,9 +385,9 @@ notebook.result(
 
 # %%
 #| name: fig-spq-usage
-#| caption: How often each codeword stands for a validation image, at four moments of the run.
-#| alt: Four maps of eight rows, one for each codebook, and sixteen cells, sorted by use. Light cells stand for many
-#|   images, dark ones for few, and a cross marks a codeword that stands for none.
+#| caption: How often each codeword stands for a validation image, at four moments of the run. A codeword keeps its place, sorted
+#|   by its use at the end.
+#| alt: TODO
 usage_over_time(history)
 
 # %%
