@@ -13,7 +13,7 @@ LONGEST = 26  # characters of a row's name in one line
 
 
 def interval_rows(panels: Mapping[str, pd.DataFrame], by: str, xlabel: str) -> Figure:
-    """A point and its interval for each row of a table, a panel for each table; zero is marked.
+    """A point and its interval for each row of a table, a panel for each table, all on one scale; zero is marked.
 
     Args:
         panels: by title, tables with the columns `by`, mean, low and high, as
@@ -31,7 +31,7 @@ def interval_rows(panels: Mapping[str, pd.DataFrame], by: str, xlabel: str) -> F
     told = [textwrap.fill(name, LONGEST) for name in names[0]]
     height = 1.1 + 0.42 * len(told) + 0.15 * sum(name.count("\n") for name in told)
     figure, axes = plt.subplots(
-        1, len(panels), figsize=(WIDTH, height), sharey=True, squeeze=False, layout="constrained"
+        1, len(panels), figsize=(WIDTH, height), sharex=True, sharey=True, squeeze=False, layout="constrained"
     )
     for number, (axis, (title, table)) in enumerate(zip(axes.flat, panels.items(), strict=True)):
         style = marker_style(number)
