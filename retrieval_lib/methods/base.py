@@ -84,7 +84,12 @@ def describe(method: Method, images: Tensor, batch_size: int = 500) -> Tensor:
 
     Returns:
         (N, D) float32 on the CPU.
+
+    Raises:
+        ValueError: the images are no bytes, or not (N, C, H, W).
     """
+    if images.dtype != torch.uint8 or images.ndim != 4:
+        raise ValueError(f"images are {images.dtype} of shape {tuple(images.shape)}; expected uint8 (N, C, H, W).")
     was_training, device = method.training, next(method.parameters()).device
     method.eval()
     try:

@@ -67,12 +67,17 @@ class GPQ(ProductCodeMethod):
         classes: how many labels there are.
         settings: see `GPQSettings`.
         seed: of the initial weights of head, prototypes and codebooks.
+
+    Raises:
+        ValueError: there is no class.
     """
 
     metric = "inner product"
 
     def __init__(self, backbone: Backbone, classes: int, settings: GPQSettings | None = None, seed: int = 0):
         super().__init__()
+        if classes < 1:
+            raise ValueError(f"classes={classes}: give how many labels there are, at least 1.")
         s = self.settings = settings or GPQSettings()
         self.bits, self.views = s.bits, (s.view,)
         self.unlabelled_views = (s.view,) if s.entropy else ()

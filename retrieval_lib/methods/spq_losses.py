@@ -19,7 +19,7 @@ def contrastive_loss(first: Tensor, second: Tensor, temperature: float) -> Tenso
         temperature: τ, a positive number.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, or the temperature is not positive.
 
     >>> same = torch.eye(2)
     >>> float(contrastive_loss(same, same, 1.0))  # log(1 + 2 / e): one partner at cosine 1, two others at 0
@@ -27,6 +27,8 @@ def contrastive_loss(first: Tensor, second: Tensor, temperature: float) -> Tenso
     """
     if first.shape != second.shape or first.ndim != 2:
         raise ValueError(f"first {tuple(first.shape)} and second {tuple(second.shape)} must both be (B, D).")
+    if temperature <= 0:
+        raise ValueError(f"temperature={temperature}: give a positive number.")
     rows = F.normalize(torch.cat([first, second]), dim=1)  # (2B, D)
     logits = rows @ rows.T / temperature  # (2B, 2B)
     itself = torch.eye(len(rows), dtype=torch.bool, device=rows.device)

@@ -32,10 +32,11 @@ class ProductQuantizer:
         shape = tuple(self.codebooks.shape)
         if self.codebooks.ndim != 3 or not self.codebooks.is_floating_point():
             raise ValueError(f"codebooks are {self.codebooks.dtype} of shape {shape}; expected floats (M, K, d).")
-        if self.rotation is not None and tuple(self.rotation.shape) != (self.dimension, self.dimension):
+        turn = self.rotation
+        if turn is not None and (tuple(turn.shape), turn.dtype) != ((self.dimension,) * 2, self.codebooks.dtype):
             raise ValueError(
-                f"The rotation has shape {tuple(self.rotation.shape)}; codebooks {shape} need "
-                f"({self.dimension}, {self.dimension})."
+                f"The rotation is {turn.dtype} of shape {tuple(turn.shape)}; codebooks {shape} need "
+                f"{self.codebooks.dtype} of shape ({self.dimension}, {self.dimension})."
             )
 
     @property
@@ -82,10 +83,10 @@ class ProductQuantizer:
             metric: `squared Euclidean`; or `inner product`, for codebooks that were learned with it.
 
         Raises:
-            ValueError: the descriptors have another length, or hold NaN; or there is no such metric.
+            ValueError: the descriptors have another length, or hold NaN or infinity; or there is no such metric.
         """
-        if descriptors.isnan().any():
-            raise ValueError("A descriptor holds NaN, which is near to no codeword.")
+        if not descriptors.isfinite().all():
+            raise ValueError("A descriptor holds NaN or infinity, which is near to no codeword.")
         blocks = descriptors.split(DESCRIPTORS_AT_ONCE)
         return torch.cat([self.look_up_tables(block, metric).argmin(2) for block in blocks])
 

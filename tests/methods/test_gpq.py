@@ -7,7 +7,7 @@ from retrieval_lib.augmentation import SHIFTED
 from retrieval_lib.backbones import load_backbone
 from retrieval_lib.evaluation import ADC
 from retrieval_lib.index import PQIndex
-from retrieval_lib.methods.base import Batch
+from retrieval_lib.methods.base import Batch, describe
 from retrieval_lib.methods.gpq import GPQ, GPQSettings
 from retrieval_lib.quantization import intra_normalize
 from retrieval_lib.training import History, load_checkpoint, save_checkpoint
@@ -213,3 +213,13 @@ def test_saved_and_loaded_is_the_same(batch, tmp_path):
 def test_wrong_settings_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         GPQSettings(**wrong)
+
+
+def test_without_a_class_there_is_nothing_to_learn():
+    with pytest.raises(ValueError, match="classes=0"):
+        GPQ(load_backbone("small-resnet", channels=1, width=4), 0)
+
+
+def test_only_bytes_are_described():
+    with pytest.raises(ValueError, match=r"torch.float32 of shape \(2, 1, 28, 28\); expected uint8"):
+        describe(small(), torch.zeros(2, 1, 28, 28))

@@ -88,6 +88,8 @@ def test_inputs_are_left_alone_and_wrong_shapes_named(four):
     assert all(torch.equal(a, b) for a, b in zip(before, four, strict=True))
     with pytest.raises(ValueError, match=r"must both be \(B, D\)"):
         contrastive_loss(four[0], four[1][:3], 0.5)
+    with pytest.raises(ValueError, match=r"temperature=0\.0: give a positive number"):
+        contrastive_loss(*four[:2], 0.0)
 
 
 def test_uneven_use_is_nothing_where_all_are_used_alike_and_log_k_where_one_is_used_alone():

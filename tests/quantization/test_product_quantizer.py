@@ -78,11 +78,15 @@ def test_wrong_input_is_named(quantizer):
         quantizer.encode(torch.zeros(7, 11))
     with pytest.raises(ValueError, match="NaN"):
         quantizer.encode(torch.full((1, 12), float("nan")))
+    with pytest.raises(ValueError, match="infinity"):
+        quantizer.encode(torch.full((1, 12), float("inf")))
     with pytest.raises(ValueError, match=r"expected integers \(N, 3\)"):
         quantizer.decode(torch.zeros(2, 4, dtype=torch.int64))
     with pytest.raises(ValueError, match="codes go from 0 to 5; the codebooks have 0 to 4"):
         quantizer.decode(torch.tensor([[0, 1, 5]]))
     with pytest.raises(ValueError, match=r"expected floats \(M, K, d\)"):
         ProductQuantizer(torch.zeros(3, 4))
-    with pytest.raises(ValueError, match=r"need \(6, 6\)"):
+    with pytest.raises(ValueError, match=r"need torch.float32 of shape \(6, 6\)"):
         ProductQuantizer(torch.zeros(3, 4, 2), torch.eye(5))
+    with pytest.raises(ValueError, match=r"The rotation is torch.float64"):
+        ProductQuantizer(torch.zeros(3, 4, 2), torch.eye(6).double())
