@@ -36,7 +36,7 @@ VIEWS: dict[str, ViewSettings] = {
     "mild": MILD,
     "small images": SMALL,
 }
-APART = ("published", *(name for name in VIEWS if name.startswith("without")), "none", "small images")
+APART = ("published", *(name for name in VIEWS if name.startswith("without")), "none")
 WIDTHS = (32, 64, 128)
 COMPARED = Budget(WIDTHS, 400, batch_size=256)  # a few minutes: for the grids with many cells
 EVALUATIONS = 5  # of a compared training: does the use of codewords tell earlier than the score?
