@@ -30,6 +30,7 @@ VARIANTS: dict[str, tuple[str, int, dict]] = {
     "from SPQ": ("from SPQ", 1, {}),
     "from SPQ, labels alone": ("from SPQ", 2, {"entropy": 0.0}),
     "from scratch": ("from scratch", 1, {}),
+    "from scratch, labels alone": ("from scratch", 2, {"entropy": 0.0}),
 }
 
 

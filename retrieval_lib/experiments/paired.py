@@ -54,3 +54,12 @@ def spelled(row: pd.Series) -> str:
     '-0.003 (-0.013 to +0.007)'
     """
     return f"{row['mean']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
+
+
+def told(table: pd.DataFrame, by: str) -> str:
+    """All rows of `differences` in words.
+
+    >>> told(pd.DataFrame({"variant": ["no crop"], "mean": [-0.02], "low": [-0.03], "high": [-0.01]}), "variant")
+    'no crop -0.020 (-0.030 to -0.010), less'
+    """
+    return "; ".join(f"{row[by]} {spelled(row)}, {verdict(row)}" for _, row in table.iterrows())

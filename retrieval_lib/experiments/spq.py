@@ -43,7 +43,7 @@ EVALUATIONS = 5  # of a compared training: does the use of codewords tell earlie
 
 CHOSEN = {"view": "mild", "temperature": 0.2}  # by the trials; what the other grids take where they vary nothing else
 BITS = (16, 32, 64)
-SHARPNESS = (0.2, 1.0, 2.0, 5.0, 10.0, 20.0)  # τ_q; 0.2 is the printed value, multiplied
+SHARPNESS = (0.2, 1.0, 2.0, 5.0, 10.0, 20.0)  # τ_q; 0.2 is the printed division by 5, multiplied
 PUBLISHED_TEMPERATURE = 0.5  # of the contrast: under it fewer codewords stay in use than under the chosen one
 
 TEMPERATURES: dict[str, dict] = {

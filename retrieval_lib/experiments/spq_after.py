@@ -14,8 +14,9 @@ from retrieval_lib.experiments.values import Value
 from retrieval_lib.methods.spq import SPQSettings
 from retrieval_lib.training import train
 
-# Widths, trained as the long run's best trial was; that trial has the size in between.
-SIZES = {"narrow": (16, 32, 64), "wide": (64, 128, 256)}
+# Widths, trained as the long run's best trial was, whose channels are 32, 64, 128. The long run's own width tells what its
+# further steps are worth.
+SIZES = {"narrow": (16, 32, 64), "as the long run": LONG.widths, "wide": (64, 128, 256)}
 # From the long run's weights on, each for as many steps: the loss as before, and with a term for an even use.
 CONTINUED: dict[str, dict] = {"as before": {}, "balance 0.1": {"balance": 0.1}, "balance 1": {"balance": 1.0}}
 AFTER = replace(LONG, steps=1000, learning_rate=2e-3)
@@ -55,7 +56,7 @@ def _after_cells(profile: str, images: ImageSet) -> list[Cell]:
 
 SPQ_SIZES = Grid(
     "spq-sizes",
-    "A narrower and a wider network for SPQ's long run: 2,000 steps, judged on the validation part",
+    "SPQ's long run with other widths, and with its own: 2,000 steps, judged on the validation part",
     "general", _size_cells, _run_size, 1200, repeatable=False,
 )  # fmt: skip
 SPQ_LONG_AFTER = Grid(
