@@ -21,6 +21,7 @@
 # %%
 #| tags: set-up
 import matplotlib.pyplot as plt
+import pandas as pd
 
 from retrieval_lib import notebook
 from retrieval_lib.evaluation import mean_interval

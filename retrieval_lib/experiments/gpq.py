@@ -41,6 +41,7 @@ TRIALS: tuple[tuple[str, float, int, float], ...] = (
 )
 WIDTHS = (32, 64, 128)
 SHORT = Budget(WIDTHS, 500)  # under three minutes: for the grids with many cells
+LIVE = Budget(WIDTHS, 1300)  # as the page's live run
 
 # What each variant changes: settings of the method, or how many times the steps. A step without unlabelled images sees
 # half as many images, so that twice the steps make equal views.
@@ -157,6 +158,10 @@ def _bits_cells(profile: str, images: ImageSet) -> list[Cell]:
     return [Cell("GPQ", "GPQ", protocol(profile, images), bits, seed) for seed in range(3) for bits in BITS]
 
 
+def _live_cells(profile: str, images: ImageSet) -> list[Cell]:
+    return [Cell("GPQ", "live run", protocol(profile, images), 48, seed) for seed in range(3)]
+
+
 GPQ_TRIALS = Grid(
     "gpq-trials",
     "View, weight of the entropy and learning rate of GPQ's trainings, chosen on the validation part",
@@ -166,6 +171,11 @@ GPQ_LABELS = Grid(
     "gpq-labels",
     "GPQ and labels alone, by the number of labels: 48 bits, three seeds, equal steps and equal views",
     "general", _labels_cells, _run(SHORT), 130, repeatable=False,
+)  # fmt: skip
+GPQ_LIVE = Grid(
+    "gpq-live",
+    "GPQ's live run with three seeds: 48 bits, 5,000 labels, 1,300 steps",
+    "general", _live_cells, _run(LIVE), 400, repeatable=False,
 )  # fmt: skip
 GPQ_BITS = Grid(
     "gpq-bits",

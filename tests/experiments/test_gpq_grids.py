@@ -53,7 +53,16 @@ def test_labels_alone_see_as_many_steps_or_as_many_images(digits, monkeypatch):
     assert ran["labels alone, equal views"][1] == ran["GPQ"][1]
 
 
-@pytest.mark.parametrize(("name", "values"), [("gpq-labels", 2), ("gpq-bits", 5)])
+def test_the_live_run_is_recorded_as_the_page_trains_it(digits, repository):
+    cells = GRIDS["gpq-live"].cells("quick", digits)
+    assert [(cell.bits, cell.seed) for cell in cells] == [(48, 0), (48, 1), (48, 2)]
+    told = gpq.LIVE.training(0, cells[0].split(digits))
+    page = (repository / "book" / "src" / "gpq_semi_supervised.py").read_text()
+    shown = f"{told.steps}, 128, learning_rate={told.learning_rate:g}, warm_up={told.warm_up}"
+    assert shown.replace("0.005", "5e-3") in page and f"({', '.join(map(str, gpq.WIDTHS))}) if large" in page
+
+
+@pytest.mark.parametrize(("name", "values"), [("gpq-labels", 2), ("gpq-live", 2), ("gpq-bits", 5)])
 def test_a_tiny_cell_is_trained_and_judged_on_the_test_queries(digits, name, values):
     cell = GRIDS[name].cells("quick", digits)[0]
     found = GRIDS[name].run(Job(cell, digits, cell.split(digits), "quick"))
