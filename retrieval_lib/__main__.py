@@ -154,7 +154,8 @@ def _paper_arguments(
     parser.add_argument("--images", type=Path, help="the folder that the paths are relative to")
     for name in LISTS:
         parser.add_argument(f"--{name}", type=Path, metavar="CSV", help=f"the list of {name} images")
-    parser.add_argument("--size", type=int, default=size, help=f"pixels that images are brought to (default {size})")
+    parser.add_argument("--size", type=_at_least(1), help=f"pixels that images are brought to (default {size})")
+    parser.set_defaults(own_size=size)
     for name, default in {**numbers, "seed": 0}.items():
         told = "all" if default is None else default
         smallest = 0 if name == "seed" else 1
@@ -218,6 +219,7 @@ def _images_and_split(told: argparse.Namespace, task: str) -> tuple[ImageSet, Sp
     lists = {name: getattr(told, name) for name in LISTS}
     named = [name for name, value in {"images": told.images, **lists}.items() if value is not None]
     if told.dataset is not None:
+        named += ["size"] if told.size is not None else []
         if named:
             raise ValueError(f"--dataset has a split of its own; leave --{' and --'.join(named)} out.")
         images = load(told.dataset)
@@ -225,7 +227,7 @@ def _images_and_split(told: argparse.Namespace, task: str) -> tuple[ImageSet, Sp
     if len(named) < 1 + len(LISTS):
         missing = [name for name in ("images", *LISTS) if name not in named]
         raise ValueError(f"--{' and --'.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; see --help.")
-    return load_lists(told.images, lists, told.size, learn_from_database=task == "semi-supervised")
+    return load_lists(told.images, lists, told.size or told.own_size, learn_from_database=task == "semi-supervised")
 
 
 def _tell(values: list[Value], weights: Path) -> int:

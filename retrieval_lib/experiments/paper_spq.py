@@ -29,7 +29,8 @@ def train_paper_spq(
     """Train with the published settings, keep the weights, and judge the test queries.
 
     As published: ResNet-18 for small images, from random weights and pixels as they are; Adam with rate 3e-4, weight
-    decay 1e-5, batches of 256; 2,000 epochs; the search adds up plain Euclidean distances. Ours: weight decay is
+    decay 1e-5, batches of 256; 2,000 epochs; the search adds up plain Euclidean distances. Ours: a tenth of the training images
+    is held out for validation (of CIFAR-10's 50,000 images 45,000 are learned from); weight decay is
     decoupled (AdamW) and spares biases and codebooks; the rate falls over
     the whole training (the published schedule is counted in batches and advanced once an epoch), and batch statistics
     are learned to the end (the published script freezes them after its first evaluation). Labels judge, no more.

@@ -54,7 +54,7 @@ def from_faiss(index) -> tuple[ProductQuantizer, Tensor]:
             raise ValueError("The index codes residuals, which are no codes of the images; set by_residual = False.")
         packed = _in_order_of_ids(inner)
     else:
-        packed = faiss.vector_to_array(inner.codes).reshape(inner.ntotal, -1)
+        packed = faiss.vector_to_array(inner.codes).reshape(inner.ntotal, inner.code_size)
     pq = inner.pq
     codebooks = faiss.vector_to_array(pq.centroids).reshape(pq.M, pq.ksub, pq.dsub)
     codes = faiss.unpack_bitstrings(packed, pq.M, pq.nbits)
@@ -70,7 +70,10 @@ def _rotation(index) -> Tensor:
     if turn.have_bias and faiss.vector_to_array(turn.b).any():
         raise ValueError("The linear transform before the codes also shifts, which a rotation does not.")
     matrix = faiss.vector_to_array(turn.A).reshape(turn.d_out, turn.d_in)
-    return torch.from_numpy(matrix.T.copy())
+    turned = torch.from_numpy(matrix.T.copy())
+    if not torch.allclose(turned @ turned.T, torch.eye(len(turned)), atol=1e-3):
+        raise ValueError("The linear transform before the codes also stretches, which a rotation does not.")
+    return turned
 
 
 def _in_order_of_ids(index) -> np.ndarray:

@@ -24,7 +24,7 @@ class IVFPQIndex(PQIndex):
         probes: how many lists a query reads; None for all.
 
     Raises:
-        ValueError: as `PQIndex`; or the centres have another shape, or cannot be probed so often.
+        ValueError: as `PQIndex`; or the centres have another shape or hold NaN or infinity, or cannot be probed so often.
     """
 
     def __init__(
@@ -38,6 +38,8 @@ class IVFPQIndex(PQIndex):
             raise ValueError(
                 f"centres have shape {tuple(centres.shape)}; these codebooks need (lists, {quantizer.dimension})."
             )
+        if not torch.isfinite(centres).all():
+            raise ValueError("The centres hold NaN or infinite values; look for them where they are made.")
         self.centres, self.probes = centres, len(centres) if probes is None else probes
         if not 1 <= self.probes <= len(centres):
             raise ValueError(f"probes={probes}: there are {len(centres)} lists; give 1 to that many.")

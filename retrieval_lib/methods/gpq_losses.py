@@ -19,9 +19,11 @@ def n_pair_pq_loss(parts: Tensor, quantized: Tensor, targets: Tensor) -> Tensor:
         targets: (B, classes) one-hot or multi-hot.
 
     Raises:
-        ValueError: a row of `targets` names no class.
+        ValueError: shapes do not belong together, or a row of `targets` names no class.
     """
-    targets = _labelled(targets, parts.dtype)
+    if parts.shape != quantized.shape:
+        raise ValueError(f"parts {tuple(parts.shape)} and quantized {tuple(quantized.shape)} must both be (B, M, d).")
+    targets = _labelled(targets, parts)
     shared = targets @ targets.T  # (B, B)
     logits = parts.flatten(1) @ quantized.flatten(1).T  # (B, B)
     return F.cross_entropy(logits, shared / shared.sum(1, keepdim=True))
@@ -49,9 +51,9 @@ def classification_loss(parts: Tensor, prototypes: Tensor, targets: Tensor, scal
         targets: (B, classes) one-hot or multi-hot; they are normalised in a copy.
 
     Raises:
-        ValueError: a row of `targets` names no class.
+        ValueError: shapes do not belong together, or a row of `targets` names no class.
     """
-    targets = _labelled(targets, parts.dtype)
+    targets = _labelled(targets, parts)
     return F.cross_entropy(prototype_logits(parts, prototypes, scale), targets / targets.sum(1, keepdim=True))
 
 
@@ -84,9 +86,11 @@ def reverse_gradient(values: Tensor) -> Tensor:
     return _Reverse.apply(values)
 
 
-def _labelled(targets: Tensor, dtype: torch.dtype) -> Tensor:
-    """The targets in another type, not changed in place."""
-    targets = targets.to(dtype)
+def _labelled(targets: Tensor, parts: Tensor) -> Tensor:
+    """The targets in the type of the parts, not changed in place."""
+    if targets.ndim != 2 or len(targets) != len(parts):
+        raise ValueError(f"targets {tuple(targets.shape)}: expected one-hot or multi-hot ({len(parts)}, classes).")
+    targets = targets.to(parts.dtype)
     if (targets.sum(1) <= 0).any():
         raise ValueError("An image without a label has nothing to be near; leave it out of the labelled batch.")
     return targets

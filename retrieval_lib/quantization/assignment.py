@@ -76,9 +76,17 @@ def soft_assignment(parts: Tensor, codebooks: Tensor, sharpness: float, metric: 
 def mixture(weights: Tensor, codebooks: Tensor) -> Tensor:
     """What soft weights stand for, the weighted mean of the codewords: (N, M, K) and (M, K, d) to (N, M, d).
 
+    Raises:
+        ValueError: the shapes do not belong together.
+
     >>> mixture(torch.tensor([[[0.25, 0.75]]]), torch.tensor([[[0.0, 4.0], [4.0, 0.0]]]))
     tensor([[[3., 1.]]])
     """
+    if weights.ndim != 3 or weights.shape[1:] != codebooks.shape[:2]:
+        raise ValueError(
+            f"weights {tuple(weights.shape)} and codebooks {tuple(codebooks.shape)} do not belong together; expected "
+            "(N, M, K) and (M, K, d)."
+        )
     return (weights.transpose(0, 1) @ codebooks).transpose(0, 1)
 
 

@@ -20,7 +20,7 @@ def fit_pq(descriptors: Tensor, codebooks: int, codewords: int, seed: int = 0) -
         seed: of the k-means.
 
     Raises:
-        ValueError: the numbers do not fit together, or the descriptors hold NaN.
+        ValueError: the numbers do not fit together, the seed is negative, or the descriptors hold NaN.
     """
     values = _checked(descriptors, codebooks, codewords)
     quantizer = faiss.ProductQuantizer(values.shape[1], codebooks, codewords.bit_length() - 1)
@@ -84,7 +84,9 @@ def _checked(descriptors: Tensor, codebooks: int, codewords: int) -> np.ndarray:
 
 
 def _set_clustering(settings, seed: int) -> None:
-    settings.seed = seed + 1  # faiss takes 0 for "no seed"
+    if seed < 0:
+        raise ValueError(f"seed={seed}: give at least 0; below it faiss draws by the clock.")
+    settings.seed = seed + 1  # as the first records had it; any number from 0 on would do
     settings.max_points_per_centroid = POINTS_A_CODEWORD
     settings.min_points_per_centroid = 1  # how few there may be is checked above; faiss would warn on stderr
 

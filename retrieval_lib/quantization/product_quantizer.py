@@ -17,12 +17,12 @@ class ProductQuantizer:
     A code has M numbers from 0 to K - 1, one for each part of a descriptor; it takes M · log2 K bits.
 
     Attributes:
-        codebooks: (M, K, d) float32: M codebooks of K codewords of d numbers; descriptors have D = M · d numbers.
-        rotation: (D, D) float32 with orthonormal columns, multiplied to the right of a descriptor before it is cut
+        codebooks: (M, K, d) float: M codebooks of K codewords of d numbers; descriptors have D = M · d numbers.
+        rotation: (D, D) of the same type, with orthonormal columns, multiplied to the right of a descriptor before it is cut
             (OPQ); None for plain product quantization.
 
     Raises:
-        ValueError: the codebooks or the rotation have another shape or type.
+        ValueError: the codebooks or the rotation have another shape or type, or the codebooks hold NaN or infinity.
     """
 
     codebooks: Tensor
@@ -32,6 +32,8 @@ class ProductQuantizer:
         shape = tuple(self.codebooks.shape)
         if self.codebooks.ndim != 3 or not self.codebooks.is_floating_point():
             raise ValueError(f"codebooks are {self.codebooks.dtype} of shape {shape}; expected floats (M, K, d).")
+        if not torch.isfinite(self.codebooks).all():
+            raise ValueError("The codebooks hold NaN or infinite values; look for them where they are learned.")
         turn = self.rotation
         if turn is not None and (tuple(turn.shape), turn.dtype) != ((self.dimension,) * 2, self.codebooks.dtype):
             raise ValueError(
@@ -80,7 +82,8 @@ class ProductQuantizer:
 
         Args:
             descriptors: (N, D) float.
-            metric: `squared Euclidean`; or `inner product`, for codebooks that were learned with it.
+            metric: `squared Euclidean`, or `Euclidean`, which names the same codewords; or `inner product`, for codebooks that
+                were learned with it.
 
         Raises:
             ValueError: the descriptors have another length, or hold NaN or infinity; or there is no such metric.

@@ -86,7 +86,7 @@ def test_one_command_trains_with_the_published_numbers_in_the_papers_split(tmp_p
     search = split.searches["test"]
     held_out = split.searches["validation"].query
     assert (len(search.query), len(search.database), len(split.unlabelled)) == (1000, 54_000, 54_000)
-    assert len(split.train) + len(held_out) == 5000
+    assert (len(split.train), len(held_out)) == (4500, 500)
     told = (settings.steps, settings.batch_size, settings.optimizer, settings.learning_rate, settings.weight_decay)
     assert told == (3000, 500, "adam", 2e-4, 0.0)
     assert (settings.momentum, settings.decay, settings.decay_every, settings.warm_up) == (0.5, 0.95, 100, 0)
@@ -102,6 +102,7 @@ def test_one_command_trains_with_the_published_numbers_in_the_papers_split(tmp_p
     ("told", "named"),
     [
         (["--dataset", "cifar10", "--images", "here"], "leave --images out"),
+        (["--dataset", "cifar10", "--size", "64"], "leave --size out"),
         (["--images", "here"], "--train and --query and --database are missing"),
         ([], "--images and --train"),
     ],

@@ -193,3 +193,31 @@ def test_wrong_centres_and_probes_are_named():
     for probes in (0, 5):
         with pytest.raises(ValueError, match=f"probes={probes}: there are 4 lists"):
             IVFPQIndex(quantizer, torch.zeros(4, 6), probes=probes)
+
+
+@pytest.mark.parametrize("kind", ["flat", "lists"])
+def test_an_index_without_codes_comes_back(kind, tmp_path):
+    quantizer, _, _, _, generator = drawn(2, 16)
+    save_index(built(kind, quantizer, "squared Euclidean", generator), tmp_path / "a.faiss", "split")
+    assert len(load_index(tmp_path / "a.faiss")) == 0
+
+
+@pytest.mark.parametrize("lists", [1, 256, 257])
+def test_any_number_of_lists(lists):
+    """The number of a list takes no byte, one, or two."""
+    quantizer, codes, query, k, generator = drawn(4, 16)
+    index = IVFPQIndex(quantizer, whole_numbers(lists, quantizer.dimension, generator=generator))
+    index.add(codes)
+    agree_with_brute_force(*index.search(query, k), reference(quantizer, query, codes, "squared Euclidean"))
+    assert torch.equal(from_faiss(index.faiss_index)[1], codes)
+
+
+def test_a_transform_that_stretches_is_no_rotation():
+    codebooks = torch.randn(4, 16, 2, generator=torch.Generator().manual_seed(0))
+    stretching = faiss.LinearTransform(8, 8, False)
+    faiss.copy_array_to_vector(2 * np.eye(8, dtype=np.float32).ravel(), stretching.A)
+    stretching.is_trained = True
+    inner = PQIndex(ProductQuantizer(codebooks))
+    inner.add(torch.zeros(3, 4, dtype=torch.int64))
+    with pytest.raises(ValueError, match="also stretches"):
+        from_faiss(faiss.IndexPreTransform(stretching, inner.faiss_index))

@@ -152,3 +152,13 @@ def test_an_image_without_a_label_is_refused(parts, prototypes):
         n_pair_pq_loss(parts, parts, none)
     with pytest.raises(ValueError, match="without a label"):
         classification_loss(parts, prototypes, none, 4.0)
+
+
+def test_wrong_shapes_are_named():
+    parts, classes = torch.zeros(3, 2, 4), torch.eye(3)
+    with pytest.raises(ValueError, match=r"quantized \(3, 4, 2\) must both be"):
+        n_pair_pq_loss(parts, parts.transpose(1, 2), classes)
+    with pytest.raises(ValueError, match=r"targets \(3,\): expected one-hot"):
+        n_pair_pq_loss(parts, parts, torch.arange(3))
+    with pytest.raises(ValueError, match=r"multi-hot \(3, classes\)"):
+        classification_loss(parts, torch.zeros(2, 3, 4), classes[:2], 4.0)

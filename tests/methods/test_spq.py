@@ -5,6 +5,7 @@ import torch
 
 from retrieval_lib.augmentation import SIMCLR
 from retrieval_lib.backbones import load_backbone
+from retrieval_lib.index import PQIndex
 from retrieval_lib.methods.base import Batch
 from retrieval_lib.methods.spq import SPQ, SPQSettings
 from retrieval_lib.methods.spq_losses import contrastive_loss, cross_quantized_contrastive_loss, uneven_use_loss
@@ -31,6 +32,31 @@ def test_the_soft_quantiser_is_that_of_a_loop(batch):
             part, words = x[i, 5 * m : 5 * m + 5], method.codebooks[m]
             near = torch.stack([-3 * ((part - word) ** 2).sum() for word in words]).softmax(0)
             torch.testing.assert_close(z[i, m], sum(near[k] * words[k] for k in range(16)))
+
+
+def test_the_head_is_linear_relu_linear_and_the_start_is_xaviers(batch):
+    method = small().eval()
+    head, features = method.head, method.backbone(batch.views[0])
+    hidden = (features @ head.first.weight.T + head.first.bias).clamp(min=0)
+    expected = hidden @ head.last.weight.T + head.last.bias
+    torch.testing.assert_close(method.descriptors(batch.views[0]), expected)
+    inputs = features.shape[1]
+    for drawn, ends in ((head.first.weight, inputs + 32), (head.last.weight, 32 + 20), (method.codebooks, 16 + 20)):
+        assert 0.9 < float(drawn.detach().abs().max()) / (6 / ends) ** 0.5 <= 1.0001
+    assert not head.first.bias.any() and not head.last.bias.any()
+
+
+def test_faiss_finds_what_the_squared_distances_say_and_has_no_plain_ones(batch):
+    method = small().eval()
+    x = method.descriptors(batch.views[0]).detach()
+    codes, index = method.encode(x), PQIndex(method.quantizer(), method.metric)
+    index.add(codes)
+    distances, ids = index.search(x, 9)
+    expected = method.distances(x, codes).block(0, 9)
+    torch.testing.assert_close(distances, expected.sort(dim=1).values, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(expected.gather(1, ids), distances, atol=1e-5, rtol=1e-5)
+    with pytest.raises(ValueError, match="Euclidean"):
+        PQIndex(method.quantizer(), small(search="Euclidean").metric)
 
 
 def test_the_loss_is_the_cross_quantized_one_of_both_views(batch):
@@ -90,8 +116,7 @@ def test_the_papers_network_takes_its_first_step():
 def test_all_parameters_get_a_gradient(batch):
     method = small().train()
     method.loss_terms(batch, 0)["contrast"].backward()
-    for name in ("codebooks", "head.first.weight", "head.last.weight"):
-        assert method.get_parameter(name).grad.abs().sum() > 0
+    assert [n for n, p in method.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
 
 
 def test_it_learns_a_tiny_batch_by_heart():

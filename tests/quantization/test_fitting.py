@@ -72,6 +72,7 @@ def test_fitting_is_quiet_and_changes_no_input(fit, correlated, capfd):
         ({"codebooks": 0}, "codebooks=0"),
         ({"codewords": 10}, "codewords=10: give a power of two"),
         ({"codewords": 1}, "codewords=1"),
+        ({"seed": -1}, "seed=-1"),
         ({"codewords": 2048}, "1000 descriptors are too few for 2048"),
         ({"descriptors": torch.zeros(50, 16).long()}, "int64"),
         ({"descriptors": torch.full((50, 16), torch.inf)}, "NaN or infinite"),

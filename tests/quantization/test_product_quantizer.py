@@ -84,6 +84,8 @@ def test_wrong_input_is_named(quantizer):
         quantizer.decode(torch.zeros(2, 4, dtype=torch.int64))
     with pytest.raises(ValueError, match="codes go from 0 to 5; the codebooks have 0 to 4"):
         quantizer.decode(torch.tensor([[0, 1, 5]]))
+    with pytest.raises(ValueError, match="codebooks hold NaN"):
+        ProductQuantizer(torch.full((3, 4, 2), torch.nan))
     with pytest.raises(ValueError, match=r"expected floats \(M, K, d\)"):
         ProductQuantizer(torch.zeros(3, 4))
     with pytest.raises(ValueError, match=r"need torch.float32 of shape \(6, 6\)"):
