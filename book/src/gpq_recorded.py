@@ -5,7 +5,7 @@
 # waits: How far do the published losses go, given hours? How long must a code be? Is a learned codebook better than one
 # that is fitted afterwards? And what becomes of an image whose category nobody had named?
 #
-# This page answers them with trainings that ran before. It reads what they left behind.
+# This page answers them with trainings that ran before, on images of CIFAR-10. It reads what they left behind.
 #
 # **What you will learn**
 #
@@ -36,6 +36,7 @@ profile = notebook.set_up(seed=0)
 # %%
 # NBVAL_CHECK_OUTPUT
 GRIDS = {
+    "live run": "gpq-live",
     "long run": "gpq-long",
     "trials of the long run": "gpq-long-trials",
     "length of the code": "gpq-bits",
@@ -59,6 +60,31 @@ notebook.result(
     "54,000 images, whose labels no training saw; 5,000 further images have labels. mAP is taken over the whole ranking, ties by "
     "their expected value, divisor *retrieved*. Another machine, or another copy of the images, gives other numbers: `make verify` "
     "tells by how much."
+)
+
+# %% [markdown]
+# ## The live run, three times
+#
+# The chapter's live run is one training, with one seed. Is it lucky? Here is the same training with three seeds.
+# `python -m retrieval_lib record gpq-live` runs it again.
+
+# %%
+#| tags: hide-input
+LIVE_AIM = 0.53  # set before the first training
+rule = "metric == 'mAP' and search == 'test' and ties == 'expected'"
+live = recorded["live run"].query(rule)
+scores = ", ".join(f"{value:.3f}" for value in live.value)
+reached = mean_interval(live.value.to_numpy())
+notebook.result(
+    f"{scores}: mAP over the whole ranking, 48 bits, 5,000 labels. Mean and 95 % interval: **{reached}**. The aim was {LIVE_AIM}; it is "
+    + (
+        "reached, by the whole interval."
+        if reached.low >= LIVE_AIM
+        else "reached by the mean, not by the whole interval."
+        if reached.mean >= LIVE_AIM
+        else "missed."
+    )
+    + f" A training took {live.seconds.mean() / 60:.1f} minutes of one core, its judging included."
 )
 
 # %% [markdown]
@@ -118,7 +144,6 @@ story(history, use)
 # %%
 #| tags: hide-input
 AIM, MINUTES, MEGABYTES = 0.65, 150, 5  # set before the first training
-rule = "metric == 'mAP' and search == 'test' and ties == 'expected'"
 reached = float(longest.query(rule).value.iloc[0])
 spent = history.seconds[-1] / 60
 BATCH, LABELLED = 128, 4500  # labelled images of a step, and in all
