@@ -1275,8 +1275,10 @@ notebook.result(
 # %% [markdown]
 # ## Limits, traps and common mistakes
 #
-# - **What took longer** stands on [another page](gpq_recorded.ipynb): a long run, the length of the code, each term left out,
-#   conditions for the unlabelled images, and categories that no training saw.
+# - **What took longer** stands on [another page](gpq_recorded.ipynb): a long run, the length of the code, and categories that
+#   no training saw.
+# - **What is not measured yet.** Each term left out, and other conditions for the unlabelled images:
+#   `python -m retrieval_lib record gpq-terms` measures them; until its results stand here, no page makes a claim about them.
 # - **Not the published training.** The authors' code takes an ImageNet-pretrained network like VGG, 500 labelled and 500
 #   unlabelled images a step, and 3,000 steps of Adam at 2e-4, its $\beta_1$ 0.5 and its rate falling by a twentieth every
 #   hundred steps. Here a small network learns from nearly nothing.
