@@ -15,6 +15,7 @@ from retrieval_lib.files import sha256_of_file, write_whole
 from retrieval_lib.paths import checkpoints_folder
 from retrieval_lib.profiles import current_profile
 from retrieval_lib.progress import format_seconds
+from retrieval_lib.training.state import seconds_spent
 
 ROUNDING = 5e-4  # half a unit of the third decimal, which is the last that the pages show
 
@@ -126,9 +127,10 @@ def run_job(grid: Grid, job: Job) -> Record:
         ValueError: the values cannot be recorded, or the weights give others.
     """
     torch.manual_seed(job.cell.seed)
+    earlier = 0.0 if job.state is None else seconds_spent(job.state)  # of sittings that were stopped
     start = time.monotonic()
     values = list(grid.run(job))
-    seconds = time.monotonic() - start
+    seconds = earlier + time.monotonic() - start
     check_values(values, job.cell.label)
     if job.weights is not None:
         again = grid.evaluate_checkpoint(job, job.weights)

@@ -89,6 +89,15 @@ def load_state(
     return told["step"], told["pending"], told["seconds"]
 
 
+def seconds_spent(path: Path) -> float:
+    """How long the run of a state was trained, all its sittings together; 0 where there is no file.
+
+    Raises:
+        ValueError: the file is damaged, or holds no state.
+    """
+    return read_tensors(path, KIND)[1]["seconds"] if path.is_file() else 0.0
+
+
 def _snapshot(step: int, number: int, tensors: dict[str, Tensor]) -> Snapshot:
     prefix = f"snapshot.{number}."
     return Snapshot(step, **{n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})

@@ -7,8 +7,8 @@ import pytest
 from retrieval_lib.data import load
 from retrieval_lib.experiments import Job, long_run, record
 from retrieval_lib.experiments.catalogue import GRIDS
-from retrieval_lib.experiments.record import record_grid
-from retrieval_lib.training import loop, train
+from retrieval_lib.experiments.record import record_grid, run_job
+from retrieval_lib.training import loop, state, train
 from retrieval_lib.training.checkpoints import read_tensors
 
 SEARCHES = {
@@ -99,6 +99,16 @@ def test_a_stopped_long_run_goes_on(job, monkeypatch):
     assert job.state.exists() and not job.weights.exists()
     monkeypatch.setattr(long_run, "train", train)
     assert grid.run(job) == whole
+
+
+@pytest.mark.parametrize("job", ["dhd-long"], indirect=True)
+def test_a_record_counts_the_time_of_all_sittings(job, monkeypatch):
+    grid = GRIDS["dhd-long"]
+    grid.run(job)  # its state stays until the run is recorded
+    monkeypatch.setattr(record, "seconds_spent", lambda path: 5000.0 if path == job.state else 0.0)
+    assert 5000 < run_job(grid, job).seconds < 5100
+    spent = state.seconds_spent(job.state)
+    assert 0 < spent < 100 and state.seconds_spent(job.state.with_name("nowhere.state")) == 0
 
 
 def test_stopped_before_it_is_recorded_a_finished_run_is_not_trained_again(book, monkeypatch):
