@@ -127,7 +127,9 @@ notebook.result(
 #| name: fig-gpq-long
 #| caption: The long run from its history, recorded on CIFAR-10. Above, terms of the loss and the validation score; below, the
 #|   perplexity of the codebooks, mean and least, and how many codewords of all codebooks stand for none of 200 validation images.
-#| alt: TODO
+#| alt: Four panels. The N-pair term falls from above four to below three; two small terms stay near zero. The validation score
+#|   rises steeply until step 3,000 and stays level. Mean perplexity falls at first and then rises slowly; the least does the same
+#|   below it. Codewords not in use jump from a dozen to over eighty and fall to about forty.
 from retrieval_lib.paths import checkpoints_folder
 from retrieval_lib.plots.story import story
 from retrieval_lib.training import read_history
@@ -168,7 +170,7 @@ notebook.result(
 # %% [markdown]
 # What is ours in this run, and not the paper's: the network, which is small and begins with nothing learned; the view and
 # the weight decay; 12,000 steps instead of 3,000, of 128 labelled and 128 unlabelled images instead of 500 each; AdamW with a
-# rate of 0.005, which falls as half a cosine does, and the usual memory of its gradients; and batch statistics that are taken
+# rate of $0.005$, which falls as half a cosine does, and the usual memory of its gradients; and batch statistics that are taken
 # anew from the labelled images at the end. The losses, their weights, the sharpness and the protocol's sizes are the published ones.
 #
 # ## How long must a code be?

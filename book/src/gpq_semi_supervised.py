@@ -19,7 +19,7 @@
 # **What you should know**: [product quantization](hashing_basics_fitted.ipynb), back-propagation, and what a
 # convolutional network is.
 #
-# **How long it takes**: five minutes on two CPU cores, of which the training takes three and a half. A GPU makes it faster.
+# **How long it takes**: three to five minutes on two CPU cores, of which the training takes two to three and a half. A GPU makes it faster.
 
 # %%
 #| tags: set-up
@@ -278,7 +278,9 @@ def keeper(moments):
 #| name: fig-gpq-circle
 #| caption: A training with parts of two numbers. One part of labelled images (in colour), of unlabelled images (grey, drawn
 #|   on a circle inside) and the codewords of its codebook (stars, drawn outside), at four moments.
-#| alt: TODO
+#| alt: Four panels of three rings: grey points inside, coloured points around them, stars outside. At first all three go all the
+#|   way round. In the later panels grey and coloured points lie on an arc at the left and above; half of the stars stand at the
+#|   lower right, where no point is.
 from retrieval_lib.plots.codebook_training import labelled_and_unlabelled
 
 circle = new_method(GPQSettings(bits=16, dimension=2), small_widths)
@@ -615,7 +617,8 @@ notebook.result(
 #| name: fig-gpq-usage
 #| caption: The use of the sixteen codewords of each codebook on validation images, at four moments of the run. A codeword keeps
 #|   its place, sorted by its use at the end; a cross marks one that stands for no image.
-#| alt: TODO
+#| alt: Four maps of twelve rows and sixteen cells. At first light cells, of codewords that stand for many images, are scattered
+#|   over the map, with few crosses. At the end the left of each row is light and its right dark, in most rows with crosses.
 from retrieval_lib.plots.codebook_training import usage_of, usage_over_time
 
 usage_over_time(history)

@@ -18,7 +18,7 @@
 # **What you should know**: product quantization and ADC, from [hashing basics](hashing_basics_fitted.ipynb), and
 # back-propagation.
 #
-# **How long it takes**: seven minutes on two CPU cores, of which the training takes five. A GPU makes it faster.
+# **How long it takes**: four to seven minutes on two CPU cores, of which the training takes three to five. A GPU makes it faster.
 
 # %%
 #| tags: set-up
@@ -387,7 +387,9 @@ notebook.result(
 #| name: fig-spq-usage
 #| caption: How often each codeword stands for a validation image, at four moments of the run. A codeword keeps its place, sorted
 #|   by its use at the end.
-#| alt: TODO
+#| alt: Four maps of eight rows, one for each codebook, and sixteen cells. At first light cells, of codewords that stand for many
+#|   images, are scattered, with crosses for codewords that stand for none. At the end each row is light at the left and dark at
+#|   the right, with few crosses.
 usage_over_time(history)
 
 # %%
