@@ -954,8 +954,6 @@ notebook.result(
 # - all 50,000 training images, of which this page holds 5,000 back, and images as they are, where this page may have a JPEG
 #   copy of them;
 # - average pooling of the last features, where this page takes the maximum;
-# - the checkpoint: the published script scores the test queries every hundred epochs and keeps the best, where this page
-#   judges the last one;
 # - plain distances in the search, where this page adds squared ones;
 # - a GPU, where this page had two CPU cores.
 #
@@ -973,8 +971,8 @@ notebook.result(
 # - **No term keeps the codewords in use.** Watch usage and perplexity; the loss alone does not show a dead codeword.
 # - **Trap: `eval()` without `train()` after it.** The published script evaluates now and then and does not switch back.
 #   From then on batch normalization is frozen. Ours restores the mode, and a test watches it.
-# - **Trap: a schedule in the wrong unit.** The script gives the period of its cosine schedule in batches, 195, and advances
-#   it once an epoch. So the rate is lowest near epoch 205, rises again, and swings on.
+# - **Trap: a schedule in the wrong unit.** The script counts the length of its cosine schedule in batches, and advances it once
+#   an epoch. So the rate does not fall over the training as a reader of the paper would think.
 # - **Trap: bits as $M \sqrt{K}$.** A code has $M \log_2 K$ bits. The two agree for 4 and 16 codewords, and for no other
 #   power of two.
 # - **Trap: the printed $\tau_q$.** Divided by 5, a soft choice is nearly even, and far from the code of a search.
