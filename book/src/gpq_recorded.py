@@ -17,8 +17,8 @@
 # **What you should know**: the [chapter on GPQ](gpq_semi_supervised.ipynb), above all its losses and its two controls,
 # *labels alone* with equal steps and with equal views.
 #
-# **How long it takes**: less than a minute. Each section names the command that records its trainings again, and says
-# how long they took.
+# **How long it takes**: less than a minute. Each section names the command that records its trainings again; without a
+# name, `python -m retrieval_lib record` tells how long each of them takes.
 
 # %%
 #| tags: set-up
