@@ -44,6 +44,10 @@ def _cell(profile: str, images: ImageSet) -> Cell:
     return Cell("GPQ", "long run", protocol(profile, images), 48)
 
 
+def _further_seeds(profile: str, images: ImageSet) -> list[Cell]:
+    return [replace(_cell(profile, images), seed=seed) for seed in (1, 2)]
+
+
 def _build(job: Job, budget: Budget) -> GPQ:
     settings = GPQSettings(bits=job.cell.bits, view=VIEWS[CHOSEN["view"]])
     return build(job.images, job.split, budget, settings, job.cell.seed)
@@ -54,8 +58,14 @@ GPQ_LONG_TRIALS = Grid(
     "View and weight decay of GPQ's long run: 3,000 steps of a smaller network, chosen among held-out images",
     "general", _trial_cells, _run_trial, 900, repeatable=False,
 )  # fmt: skip
+RUN = LongRun(LONG, _build, judge_test, settled=True)
 GPQ_LONG = long_grid(
     "gpq-long",
     "GPQ with 48 bits and the published losses, 12,000 steps; its weights are kept",
-    "general", _cell, LongRun(LONG, _build, judge_test, settled=True), 8000,
+    "general", _cell, RUN, 8000,
+)  # fmt: skip
+GPQ_LONG_SEEDS = Grid(
+    "gpq-long-seeds",
+    "GPQ's long run with two further seeds, whose weights are not kept",
+    "general", _further_seeds, RUN.run, 8000, repeatable=False,
 )  # fmt: skip

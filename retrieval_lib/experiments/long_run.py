@@ -1,5 +1,6 @@
 """A long training, kept as a checkpoint of a few megabytes and judged from that file; stopped, it goes on."""
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -43,8 +44,12 @@ class LongRun:
     def run(self, job: Job) -> Sequence[Value]:
         """Train, keep the weights in half precision, and judge what the file holds.
 
-        Stopped, it goes on from the job's state, which stays until whoever gave it removes it.
+        Stopped, it goes on from the job's state, which stays until whoever gave it removes it. Where the job keeps no
+        weights, they are judged in the same way, from a file that does not stay.
         """
+        if job.weights is None:
+            with tempfile.TemporaryDirectory() as folder:
+                return self.run(replace(job, weights=Path(folder) / "weights.safetensors"))
         job, method, budget = self._new(job)
         every = max(1, budget.steps // self.evaluations)
         settings = replace(budget.training(job.cell.seed, job.split), evaluate_every=every, save_every=100)

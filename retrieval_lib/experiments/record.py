@@ -23,8 +23,8 @@ ROUNDING = 5e-4  # half a unit of the third decimal, which is the last that the 
 def record_grid(grid: Grid) -> int:
     """Run all cells of a grid that are not recorded yet, on the images of this machine, under the current profile.
 
-    Each cell is added to results/NAME.jsonl when it is done. Stopping (Ctrl-C) loses the cell that runs, no other. A
-    cell that keeps its weights is a long one: its state lies in the cache until it is recorded, and it goes on.
+    Each cell is added to results/NAME.jsonl when it is done. Stopping (Ctrl-C) loses the cell that runs, no other; a
+    long run does not even lose that: its state lies in the cache until it is recorded, and it goes on.
 
     Returns:
         How many cells were run.
@@ -43,16 +43,15 @@ def record_grid(grid: Grid) -> int:
     for number, (cell, split) in enumerate(left, start=1):
         remaining = estimate(grid, [cell for cell, _ in left[number - 1 :]], known, choice.images, profile)
         print(f"[{number}/{len(left)}] {cell.label}: about {format_seconds(remaining)} left in all", flush=True)
-        job = Job(cell, choice.images, split, profile)
+        state = cache_folder() / f"{cell.key(split.hash, profile)}.state"
+        job = Job(cell, choice.images, split, profile, state=state)
         if cell.checkpoint is None:
             record = run_job(grid, job)
         else:
-            state = cache_folder() / f"{cell.key(split.hash, profile)}.state"
             with write_whole(checkpoints_folder() / cell.checkpoint) as weights:
-                record = run_job(grid, replace(job, weights=weights, state=state))
+                record = run_job(grid, replace(job, weights=weights))
         append_record(results_file(grid.name), record)
-        if cell.checkpoint is not None:
-            state.unlink(missing_ok=True)
+        state.unlink(missing_ok=True)
         known.append(record)
         print(
             f"    {record.values[0].name} = {record.values[0].value:.4f}, {format_seconds(record.seconds)}", flush=True

@@ -1,6 +1,7 @@
 """The long runs of all methods: judged from their files, which are small; stopped, they go on as if nothing was."""
 
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -55,6 +56,39 @@ def test_the_weights_in_half_precision_fit_into_five_megabytes(name, job, monkey
     with pytest.raises(KeyboardInterrupt):
         GRIDS[name].run(job)
     assert 1e5 < made[0] < 5e6
+
+
+@pytest.mark.parametrize("job", ["gpq-long"], indirect=True)
+def test_without_a_place_for_its_weights_a_long_run_is_judged_the_same(job):
+    further = GRIDS["gpq-long-seeds"]
+    kept = GRIDS["gpq-long"].run(job)
+    assert further.run(replace(job, weights=None, state=None)) == kept
+    cells = further.cells("quick", job.images)
+    assert [cell.seed for cell in cells] == [1, 2] and all(cell.checkpoint is None for cell in cells)
+    assert all(replace(cell, seed=0, checkpoint=job.cell.checkpoint) == job.cell for cell in cells)
+
+
+def test_a_stopped_long_run_that_keeps_no_weights_goes_on(book, monkeypatch):
+    monkeypatch.setenv("RETRIEVAL_CACHE", str(book / "cache"))
+    steps, update = [], loop.update
+
+    def counted(*arguments):
+        steps.append(arguments)
+        return update(*arguments)
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "update", counted)
+    with monkeypatch.context() as change:
+        change.setattr(record, "check_values", stop)
+        with pytest.raises(KeyboardInterrupt):
+            record_grid(GRIDS["gpq-long-seeds"])
+    assert len(list((book / "cache").glob("*.state"))) == 1
+    of_one = len(steps)
+    assert record_grid(GRIDS["gpq-long-seeds"]) == 2
+    assert len(steps) == 2 * of_one > 0  # the first of the two was not trained again
+    assert not list((book / "cache").glob("*.state"))
 
 
 @pytest.mark.parametrize("job", ["dhd-long-second"], indirect=True)
