@@ -17,12 +17,15 @@ from retrieval_lib.quantization import codeword_usage, intra_normalize, perplexi
 
 # What each variant changes: settings of the method, or how many times the steps. A step without unlabelled images sees
 # half as many images, so that twice the steps make equal views. Unchanged GPQ and labels alone are scored in `gpq-labels`;
-# unchanged GPQ is trained again here for the signs of collapse.
+# unchanged GPQ, and without entropy, are trained again here for the signs of collapse and the score without a code.
 LEFT_OUT: dict[str, dict] = {
     "without N-pair": {"pairs": 0.0},
     # the classification keeps a tenth of the weight otherwise, and the optimizer does not see a common factor
     "without N-pair, classification in full": {"pairs": 0.0, "classification": 1.0},
     "without classification": {"classification": 0.0},
+    "without entropy": {"entropy": 0.0},
+    # without classification the entropy's classifier is tied to no class; so both are left out, too
+    "N-pair alone": {"classification": 0.0, "entropy": 0.0},
 }
 # An entropy that grows while the learning rate falls has about a third of the constant one's weight in all:
 # "entropy x 0.3" is its control.
@@ -33,8 +36,10 @@ CONDITIONS: dict[str, dict] = {
     "entropy without the game": {"minimax": False},
     "stronger views": {"view": "cropped"},
     "stronger views, labels alone": {"view": "cropped", "entropy": 0.0, "longer": 2},
+    "stronger views, labels alone, equal steps": {"view": "cropped", "entropy": 0.0},
     "three times as long": {"longer": 3},
     "three times as long, labels alone": {"entropy": 0.0, "longer": 6},
+    "three times as long, labels alone, equal steps": {"entropy": 0.0, "longer": 3},
 }
 LABELS = (5000, 500)
 LOOKED_INTO = 10_000  # database images that the signs of collapse are taken from

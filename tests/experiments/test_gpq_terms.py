@@ -15,14 +15,18 @@ CHANGED = {
     "without N-pair": {"pairs": 0.0},
     "without N-pair, classification in full": {"pairs": 0.0, "classification": 1.0},
     "without classification": {"classification": 0.0},
+    "without entropy": {"entropy": 0.0},
+    "N-pair alone": {"classification": 0.0, "entropy": 0.0},
     "GPQ": {},
     "entropy x 0.3": {"entropy": 0.03},
     "entropy that grows": {"ramp": 1.0},
     "entropy without the game": {"minimax": False},
     "stronger views": {"view": gpq.VIEWS["cropped"]},
     "stronger views, labels alone": {"view": gpq.VIEWS["cropped"], "entropy": 0.0},
+    "stronger views, labels alone, equal steps": {"view": gpq.VIEWS["cropped"], "entropy": 0.0},
     "three times as long": {},
     "three times as long, labels alone": {"entropy": 0.0},
+    "three times as long, labels alone, equal steps": {"entropy": 0.0},
 }
 
 
@@ -31,7 +35,7 @@ def test_each_variant_changes_what_its_name_says(digits, monkeypatch):
 
     def train(method, images, split, settings, **_):
         views = len(method.views) + len(method.unlabelled_views)
-        ran[tried] = (method.settings, settings.steps * views)
+        ran[tried] = (method.settings, settings.steps * views, settings.steps)
 
     monkeypatch.setattr(gpq, "train", train)
     cells = GRIDS["gpq-terms"].cells("quick", digits)
@@ -42,12 +46,15 @@ def test_each_variant_changes_what_its_name_says(digits, monkeypatch):
     published = vars(GPQSettings(bits=48))
     changed = {
         name: {key: value for key, value in vars(settings).items() if value != published[key]}
-        for name, (settings, _) in ran.items()
+        for name, (settings, *_) in ran.items()
     }
     assert changed == CHANGED
-    seen = {name: views for name, (_, views) in ran.items()}
+    seen = {name: views for name, (_, views, _) in ran.items()}
     assert seen["stronger views"] == seen["stronger views, labels alone"] == seen["GPQ"], "equal views"
     assert seen["three times as long"] == seen["three times as long, labels alone"] == 3 * seen["GPQ"]
+    steps = {name: steps for name, (_, _, steps) in ran.items()}
+    for condition in ("stronger views", "three times as long"):
+        assert steps[condition] == steps[f"{condition}, labels alone, equal steps"]
 
 
 def test_terms_are_left_out_with_many_labels_and_conditions_are_tried_with_both_numbers(digits):
