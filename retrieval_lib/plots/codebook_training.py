@@ -6,12 +6,11 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import normalize, pad
 
 from retrieval_lib.plots.codewords import draw_usage
 from retrieval_lib.plots.embedding import fit_map
 from retrieval_lib.plots.panels import (
-    central_frame,
     check_history,
     class_legend,
     loss_panel,
@@ -29,7 +28,7 @@ RINGS = (0.8, 1.2)  # radii of unlabelled images and of codewords, where labelle
 
 
 def codebook_training(
-    history: History, labels: Tensor, class_names: Sequence[str], codebook: int = 0, central: bool = False
+    history: History, labels: Tensor, class_names: Sequence[str], codebook: int = 0, angles: bool = False
 ) -> Figure:
     """Five panels of a run that learns product codes, as far as it has come.
 
@@ -43,8 +42,8 @@ def codebook_training(
         labels: (n,) class numbers of the run's fixed images.
         class_names: a name for each class.
         codebook: which part of the descriptors is shown below, from 0 to M - 1.
-        central: for descriptors of very different lengths: the frame holds the central 98 % of the points in each
-            direction.
+        angles: for a loss that reads the angles of descriptors only: each descriptor is brought to one length, and the
+            codewords are stretched by one factor, so that in mean they are as long as the parts.
 
     Raises:
         ValueError: there is no snapshot yet, or it holds no codebooks or none of this number, or the labels are not
@@ -63,13 +62,11 @@ def codebook_training(
     beside = axes["usage"].inset_axes([1.03, 0, 0.05, 1])  # a long legend above widens the column, not the map
     figure.colorbar(mesh, cax=beside, label="use (1: even)", extend="max")
     _perplexity_panel(axes["perplexity"], history)
-    points, words = plane_of(latest, codebook)(latest)
+    points, words = plane_of(latest, codebook, angles)(latest)
     points_panel(axes["map"], points, labels)
-    stars(axes["map"], words, small=central)
-    if central:
-        central_frame(axes["map"], points)
+    stars(axes["map"], words)
     class_legend(figure, labels, class_names)
-    axes["map"].set_aspect("equal", "box" if central else "datalim")  # a circle stays one
+    axes["map"].set_aspect("equal", "datalim")  # a circle stays one
     set_titles(axes["map"], title=f"part {codebook + 1} of the descriptors and its codewords, step {latest.step:,}")
     return finish(figure)
 
@@ -80,18 +77,18 @@ def codewords_over_time(
     class_names: Sequence[str],
     codebook: int = 0,
     columns: int = 4,
-    central: bool = False,
+    angles: bool = False,
 ) -> Figure:
     """Small multiples: one part of the fixed images and its codewords (stars) at several moments, in one plane.
 
     Args:
-        history, labels, class_names, codebook, central: as `codebook_training`.
+        history, labels, class_names, codebook, angles: as `codebook_training`.
         columns: how many moments are shown, spread evenly; the first and the last are always among them.
     """
     _check(history, labels, codebook)
-    plane = plane_of(history.snapshots[-1], codebook)
+    plane = plane_of(history.snapshots[-1], codebook, angles)
     moments = {s.step: plane(s) for s in spread_moments(history, columns)}
-    return small_multiples(moments, labels, class_names, equal=True, central=central)
+    return small_multiples(moments, labels, class_names, equal=True)
 
 
 def usage_over_time(history: History, columns: int = 4) -> Figure:
@@ -151,20 +148,29 @@ def usage_of(snapshot: Snapshot) -> Tensor:
     return codeword_usage(snapshot.codes, snapshot.codebooks.shape[1])
 
 
-def plane_of(latest: Snapshot, codebook: int):
+def plane_of(latest: Snapshot, codebook: int, angles: bool = False):
     """A function from a snapshot to its parts (n, 2) and codewords (K, 2) in the plane that suits the latest.
 
     A plane of principal directions, fitted to the latest parts; parts of one or two numbers are shown as they are.
+    With `angles`, lengths are taken away as `codebook_training` says.
     """
-    dimension = latest.codebooks.shape[2]
+    books, _, dimension = latest.codebooks.shape
 
     def parts(snapshot: Snapshot) -> Tensor:
-        return snapshot.descriptors.float().unflatten(1, (-1, dimension))[:, codebook]  # (n, d)
+        whole = snapshot.descriptors.float()
+        if angles:
+            whole = books**0.5 * normalize(whole, dim=1)
+        return whole.unflatten(1, (books, dimension))[:, codebook]  # (n, d)
+
+    def codewords(snapshot: Snapshot, of_images: Tensor) -> Tensor:
+        words = snapshot.codebooks[codebook].float()  # (K, d)
+        return words * (of_images.norm(dim=1).mean() / words.norm(dim=1).mean()) if angles else words
 
     fitted = fit_map(parts(latest), "PCA") if dimension > 2 else None
 
     def plane(snapshot: Snapshot) -> tuple[Tensor, Tensor]:
-        both = (parts(snapshot), snapshot.codebooks[codebook].float())
+        of_images = parts(snapshot)
+        both = (of_images, codewords(snapshot, of_images))
         if fitted is None:
             return tuple(pad(values, (0, 2 - dimension)) for values in both)
         return tuple(torch.from_numpy(fitted.transform(values.numpy())) for values in both)
