@@ -6,7 +6,7 @@ import pytest
 
 from retrieval_lib.augmentation import DHD_STRONG, MIRRORED, SHIFTED
 from retrieval_lib.data import load
-from retrieval_lib.experiments import Job, dhd_long, gpq_long, spq, spq_long, spq_trials
+from retrieval_lib.experiments import Job, dhd_long, gpq, gpq_long, spq, spq_long, spq_trials
 from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.experiments.records import read_records
 
@@ -77,3 +77,24 @@ def test_a_long_run_takes_the_best_of_its_recorded_trials(repository, name, sear
     assert len(tried) == len(GRIDS[name].cells("book", load("mnist")))
     best = max(tried, key=lambda record: next(v.value for v in record.values if v.search == search))
     assert best.cell.settings == taken
+
+
+def test_longer_trainings_of_gpq_are_as_the_best_trial_but_for_the_unlabelled_images(digits, monkeypatch):
+    seen = {}
+
+    def train(method, images, split, settings, **_):
+        views = len(method.views) + len(method.unlabelled_views)
+        seen[cell.variant] = (method.views[0], settings.weight_decay, settings.steps, settings.steps * views)
+
+    monkeypatch.setattr(gpq, "train", train)
+    monkeypatch.setattr(gpq, "budget_for", lambda profile, wanted: wanted)
+    monkeypatch.setattr(gpq_long, "judge_test", lambda method, *_, refitted, seed: [(refitted, seed)])
+    cells = GRIDS["gpq-longer"].cells("quick", digits)
+    for cell in cells:
+        assert GRIDS["gpq-longer"].run(Job(cell, digits, cell.split(digits), "quick")) == [(True, cell.seed)]
+    assert {(told[0], told[1]) for told in seen.values()} == {
+        (gpq_long.VIEWS[gpq_long.CHOSEN["view"]], gpq_long.CHOSEN["weight_decay"])
+    }
+    (_, _, steps, views), (_, _, equal_steps, _), (_, _, _, equal_views) = (seen[name] for name in gpq.ALONE)
+    assert (steps, views) == (equal_steps, equal_views) and steps == gpq_long.TRIED.steps
+    assert len(cells) == 9 and {cell.seed for cell in cells} == {0, 1, 2}
