@@ -361,9 +361,9 @@ notebook.result(
 # images. The other has *equal steps*: as many labelled images, and none without a label.
 #
 # - **published weight and view**: 0.1 from the first step, shifted and mirrored;
-# - **weight 0.03**: a weaker entropy term;
+# - **weight $0.03$**: a weaker entropy term;
 # - **weight that grows** from 0 to 0.1 over the training. The learning rate falls meanwhile, so in all it counts about as much as
-#   a constant 0.03, the row above;
+#   a constant $0.03$, the row above;
 # - **without the game**: network *and* prototypes lower the entropy, as in plain entropy minimization;
 # - **stronger views**: crops, colours, grey;
 # - **three times as long**.
