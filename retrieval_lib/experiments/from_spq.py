@@ -20,7 +20,7 @@ LONGER = Budget(TUNED.widths, 6000, weight_decay=LONG_CHOSEN["weight_decay"])  #
 LABELS = (500, 5000)
 STARTS = ("from SPQ", "from scratch")
 # Trials of each start: learning rate, and the backbone's share of it.
-TRIALS = ((5e-3, 1.0), (2e-3, 1.0), (5e-3, 0.1), (2e-3, 0.1))
+TRIALS = ((1e-2, 1.0), (5e-3, 1.0), (2e-3, 1.0), (1e-3, 1.0), (5e-3, 0.1), (2e-3, 0.1))
 CHOSEN = {  # for now; by the trials, once they are recorded
     "from SPQ": {"learning_rate": 2e-3, "backbone_rate": 0.1},
     "from scratch": {"learning_rate": 5e-3, "backbone_rate": 1.0},
