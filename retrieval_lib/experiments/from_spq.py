@@ -3,20 +3,23 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from retrieval_lib.backbones import Backbone
+from retrieval_lib.backbones import Backbone, settle_batch_statistics
 from retrieval_lib.data import ImageSet
 from retrieval_lib.experiments.budgets import Budget, budget_for, machine_device
 from retrieval_lib.experiments.gpq import VIEWS, build, judge_test, label_counts, protocol
 from retrieval_lib.experiments.gpq_long import CHOSEN as LONG_CHOSEN
+from retrieval_lib.experiments.gpq_long import LONG
 from retrieval_lib.experiments.grid import Cell, Grid, Job
 from retrieval_lib.experiments.judging import among_held_out
+from retrieval_lib.experiments.spq import VIEWS as SPQ_VIEWS
 from retrieval_lib.experiments.spq_long import RUN, SPQ_LONG
 from retrieval_lib.experiments.values import Value
 from retrieval_lib.methods.gpq import GPQ, GPQSettings
 from retrieval_lib.training import train
 
 TUNED = Budget((48, 96, 192), 500)  # widths as SPQ's long run has them
-LONGER = Budget(TUNED.widths, 6000, weight_decay=LONG_CHOSEN["weight_decay"])  # half the steps of GPQ's long run
+LONGER_TRIED = Budget(TUNED.widths, 2000)
+LONGER = Budget(TUNED.widths, LONG.steps)  # as many as GPQ's long run
 LABELS = (500, 5000)
 STARTS = ("from SPQ", "from scratch")
 # Trials of each start: learning rate, and the backbone's share of it.
@@ -24,6 +27,13 @@ TRIALS = ((1e-2, 1.0), (5e-3, 1.0), (2e-3, 1.0), (1e-3, 1.0), (5e-3, 0.1), (2e-3
 CHOSEN = {  # for now; by the trials, once they are recorded
     "from SPQ": {"learning_rate": 2e-3, "backbone_rate": 0.1},
     "from scratch": {"learning_rate": 5e-3, "backbone_rate": 1.0},
+}
+# Trials of the longer training from SPQ: view, weight decay. As many as GPQ's long run had, which is the other start's.
+LONGER_VIEWS = VIEWS | {"small images": SPQ_VIEWS["small images"]}  # the view that SPQ's long run learned from
+LONGER_TRIALS = (("shifted", 1e-4), ("mirrored", 5e-2), ("cropped", 1e-4), ("cropped", 5e-2), ("small images", 5e-2))
+LONGER_CHOSEN = {
+    "from SPQ": {"view": "cropped", "weight_decay": 5e-2},  # for now; by the trials, once they are recorded
+    "from scratch": LONG_CHOSEN,
 }
 # By name: the start, how many times the steps, and changed settings of the method or of the training.
 VARIANTS: dict[str, tuple[str, int, dict]] = {
@@ -48,30 +58,48 @@ def _trained(job: Job, start: str, budget: Budget, told: Mapping, longer: int = 
 
     Args:
         budget: of the training, but under the profile `quick`.
-        told: the learning rate and the backbone's share; and the weight of the entropy and the view, where they are not
-            the published ones.
+        told: the learning rate and the backbone's share; and the weight of the entropy, the view by name and the weight
+            decay, where they are not the usual ones.
         longer: how many times the budget's steps.
     """
     chosen = budget_for(job.profile, budget)
-    chosen = replace(chosen, steps=longer * chosen.steps, learning_rate=told["learning_rate"])
+    chosen = replace(
+        chosen, steps=longer * chosen.steps, learning_rate=told["learning_rate"],
+        weight_decay=told.get("weight_decay", chosen.weight_decay),
+    )  # fmt: skip
     published = GPQSettings(bits=job.cell.bits)
-    settings = replace(published, entropy=told.get("entropy", published.entropy), view=told.get("view", published.view))
+    view = LONGER_VIEWS[told["view"]] if "view" in told else published.view
+    settings = replace(published, entropy=told.get("entropy", published.entropy), view=view)
     if start == "from SPQ":
         network = spq_backbone(job.images, job.profile)
         method = GPQ(network, len(job.images.class_names), settings, job.cell.seed).to(machine_device())
     else:
         method = build(job.images, job.split, chosen, settings, job.cell.seed)
     training = replace(chosen.training(job.cell.seed, job.split), backbone_rate=told["backbone_rate"])
-    train(method, job.images, job.split, training, snapshot_count=10, initial=start)
+    train(method, job.images, job.split, training, state_path=job.state, snapshot_count=10, initial=start)
     return method
 
 
-def _run_trial(job: Job) -> Sequence[Value]:
+def _trained_longer(job: Job, start: str, budget: Budget, told: Mapping) -> GPQ:
+    """The same, but the batch statistics are taken anew from images as they are: strong views have others."""
+    method = _trained(job, start, budget, CHOSEN[start] | told)
+    settle_batch_statistics(method.backbone, job.images.images[job.split.train])
+    return method
+
+
+def _held_out(job: Job, method: GPQ) -> Sequence[Value]:
     """The score among held-out images alone: a setting is never chosen on the test queries."""
-    told = dict(job.cell.settings)
-    method = _trained(job, told.pop("start"), TUNED, told)
     score = among_held_out(method, job.images, job.split.searches["validation"].query)
     return [Value(score, "mAP", "held out", None, "retrieved", "expected")]
+
+
+def _run_trial(job: Job) -> Sequence[Value]:
+    told = dict(job.cell.settings)
+    return _held_out(job, _trained(job, told.pop("start"), TUNED, told))
+
+
+def _run_longer_trial(job: Job) -> Sequence[Value]:
+    return _held_out(job, _trained_longer(job, "from SPQ", LONGER_TRIED, job.cell.settings))
 
 
 def _run(job: Job) -> Sequence[Value]:
@@ -80,10 +108,8 @@ def _run(job: Job) -> Sequence[Value]:
 
 
 def _run_longer(job: Job) -> Sequence[Value]:
-    """With the view and the weight decay that the trials of GPQ's long run chose."""
     start = job.cell.variant
-    told = CHOSEN[start] | {"view": VIEWS[LONG_CHOSEN["view"]]}
-    return judge_test(_trained(job, start, LONGER, told), job.images, job.split)
+    return judge_test(_trained_longer(job, start, LONGER, LONGER_CHOSEN[start]), job.images, job.split)
 
 
 def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
@@ -94,6 +120,14 @@ def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
         for start in STARTS
         for rate, share in TRIALS
     ]  # fmt: skip
+
+
+def _longer_trial_cells(profile: str, images: ImageSet) -> list[Cell]:
+    drawn = protocol(profile, images)
+    return [
+        Cell("GPQ", f"{view}, weight decay {decay:g}", drawn, 48, settings={"view": view, "weight_decay": decay})
+        for view, decay in LONGER_TRIALS
+    ]
 
 
 def _cells(profile: str, images: ImageSet) -> list[Cell]:
@@ -121,8 +155,13 @@ FROM_SPQ = Grid(
     "GPQ that starts from SPQ's network, and from scratch: 500 and 5,000 labels, 48 bits, three seeds",
     "general", _cells, _run, 300, repeatable=False,
 )  # fmt: skip
+FROM_SPQ_LONGER_TRIALS = Grid(
+    "from-spq-longer-trials",
+    "View and weight decay of the longer training from SPQ's network: 2,000 steps, chosen among held-out images",
+    "general", _longer_trial_cells, _run_longer_trial, 460, repeatable=False,
+)  # fmt: skip
 FROM_SPQ_LONGER = Grid(
     "from-spq-longer",
-    "GPQ that starts from SPQ's network, and from scratch: 5,000 labels, 48 bits, 6,000 steps",
-    "general", _longer_cells, _run_longer, 2400, repeatable=False,
+    "GPQ that starts from SPQ's network, and from scratch: 5,000 labels, 48 bits, 12,000 steps",
+    "general", _longer_cells, _run_longer, 2700, repeatable=False,
 )  # fmt: skip

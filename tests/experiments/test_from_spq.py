@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from retrieval_lib.experiments import Job, from_spq, gpq, gpq_long
+from retrieval_lib.experiments import Job, from_spq, gpq_long
 from retrieval_lib.experiments.catalogue import GRIDS
 
 
@@ -61,26 +61,50 @@ def test_what_was_chosen_was_tried(digits):
     assert all({"start": start, **from_spq.CHOSEN[start]} in told for start in from_spq.STARTS)
 
 
-def test_the_longer_training_takes_the_view_and_the_decay_of_the_long_run(digits, learned, monkeypatch):
-    seen = []
+def test_longer_trainings_have_the_view_and_the_decay_that_they_name(digits, learned, monkeypatch):
+    seen, settled = [], []
 
     def train(method, images, split, settings, *, initial, **_):
         seen.append((initial, method.settings.view, settings.weight_decay, settings.steps, settings.learning_rate))
 
     monkeypatch.setattr(from_spq, "train", train)
     monkeypatch.setattr(from_spq, "judge_test", lambda *_: [])
+    monkeypatch.setattr(from_spq, "among_held_out", lambda *_: 0.5)
     monkeypatch.setattr(from_spq, "budget_for", lambda profile, wanted: wanted)
     monkeypatch.setattr(from_spq, "spq_backbone", lambda *_: learned)
-    for start in from_spq.STARTS:
-        GRIDS["from-spq-longer"].run(job_of("from-spq-longer", digits, start))
-    view = gpq.VIEWS[gpq_long.CHOSEN["view"]]
-    decay = gpq_long.CHOSEN["weight_decay"]
+    monkeypatch.setattr(from_spq, "settle_batch_statistics", lambda network, _: settled.append(network))
     rates = [from_spq.CHOSEN[start]["learning_rate"] for start in from_spq.STARTS]
-    assert seen == [(start, view, decay, 6000, rate) for start, rate in zip(from_spq.STARTS, rates, strict=True)]
+    expected = []
+    for start, rate in zip(from_spq.STARTS, rates, strict=True):
+        GRIDS["from-spq-longer"].run(job_of("from-spq-longer", digits, start))
+        told = from_spq.LONGER_CHOSEN[start]
+        expected.append((start, from_spq.LONGER_VIEWS[told["view"]], told["weight_decay"], gpq_long.LONG.steps, rate))
+    for view, decay in from_spq.LONGER_TRIALS:
+        cell = next(
+            c
+            for c in GRIDS["from-spq-longer-trials"].cells("quick", digits)
+            if c.variant.startswith(f"{view}, weight decay {decay:g}")
+        )
+        values = GRIDS["from-spq-longer-trials"].run(Job(cell, digits, cell.split(digits), "quick"))
+        assert [(value.search, value.value) for value in values] == [("held out", 0.5)]
+        expected.append(("from SPQ", from_spq.LONGER_VIEWS[view], decay, from_spq.LONGER_TRIED.steps, rates[0]))
+    assert seen == expected and len(settled) == len(expected)
+
+
+def test_the_longer_start_from_scratch_is_as_gpq_s_long_run_and_both_were_tried():
+    tried = [{"view": view, "weight_decay": decay} for view, decay in from_spq.LONGER_TRIALS]
+    assert from_spq.LONGER_CHOSEN["from SPQ"] in tried and len(tried) == len(gpq_long.TRIALS)
+    assert from_spq.LONGER_CHOSEN["from scratch"] == gpq_long.CHOSEN
 
 
 @pytest.mark.parametrize(
-    ("name", "search"), [("from-spq-trials", "held out"), ("from-spq", "test"), ("from-spq-longer", "test")]
+    ("name", "search"),
+    [
+        ("from-spq-trials", "held out"),
+        ("from-spq", "test"),
+        ("from-spq-longer-trials", "held out"),
+        ("from-spq-longer", "test"),
+    ],
 )
 def test_a_tiny_cell_of_each_grid(digits, learned, name, search):
     values = GRIDS[name].run(job_of(name, digits))
