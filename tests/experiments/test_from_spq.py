@@ -5,6 +5,7 @@ import torch
 
 from retrieval_lib.experiments import Job, from_spq, gpq_long
 from retrieval_lib.experiments.catalogue import GRIDS
+from retrieval_lib.experiments.records import read_records
 
 
 def job_of(name, images, variant=None):
@@ -56,9 +57,14 @@ def test_all_variants_learn_from_the_same_labels(digits):
         assert len({cell.split(digits).hash for cell in alike}) == 1
 
 
-def test_what_was_chosen_was_tried(digits):
-    told = [dict(cell.settings) for cell in GRIDS["from-spq-trials"].cells("quick", digits)]
-    assert all({"start": start, **from_spq.CHOSEN[start]} in told for start in from_spq.STARTS)
+@pytest.mark.parametrize("start", from_spq.STARTS)
+def test_each_start_takes_the_best_of_its_recorded_trials(repository, start):
+    recorded = read_records(repository / "results" / "from-spq-trials.jsonl")
+    tried = [record for record in recorded if record.cell.settings["start"] == start]
+    assert len(tried) == len(from_spq.TRIALS)
+    best = max(tried, key=lambda record: record.values[0].value)
+    assert best.values[0].search == "held out"
+    assert best.cell.settings == {"start": start, **from_spq.CHOSEN[start]}
 
 
 def test_longer_trainings_have_the_view_and_the_decay_that_they_name(digits, learned, monkeypatch):
