@@ -59,6 +59,12 @@ VARIANTS: dict[str, dict] = {
     "with balance": {"balance": 0.1},
     "with more balance": {"balance": 1.0},
 }
+# Learned together or one after the other, asked again of a longer training with the long run's view and temperature.
+TOGETHER = Budget(WIDTHS, 1200, batch_size=256)
+JOINT: dict[str, dict] = {
+    name: VARIANTS[name] | {"view": "small images", "temperature": PUBLISHED_TEMPERATURE}
+    for name in ("SPQ", "plain contrast, PQ afterwards")
+}
 
 
 def build(images: ImageSet, split: Split, budget: Budget, settings: SPQSettings, seed: int) -> SPQ:
@@ -185,6 +191,11 @@ SPQ_VARIANTS = Grid(
     "spq-variants",
     "Variants of SPQ's loss: hard choice, own view, plain contrast with PQ afterwards, balance; 32 bits, three seeds",
     "general", _cells_of(VARIANTS), _run(COMPARED), 180, repeatable=False,
+)  # fmt: skip
+SPQ_JOINT = Grid(
+    "spq-joint",
+    "SPQ, and plain contrast with PQ afterwards, 1,200 steps, 32 bits, three seeds; beside them other searches",
+    "general", _cells_of(JOINT), _run(TOGETHER, beside=True), 480, repeatable=False,
 )  # fmt: skip
 SPQ_VIEWS = Grid(
     "spq-views",

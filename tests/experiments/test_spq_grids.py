@@ -8,13 +8,13 @@ import torch
 from torch.nn.functional import normalize
 
 from retrieval_lib.evaluation import InnerProduct, Relevance, evaluate
-from retrieval_lib.experiments import Job, read_results, spq, spq_trials
+from retrieval_lib.experiments import Job, read_results, spq, spq_long, spq_trials
 from retrieval_lib.experiments.budgets import TINY
 from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.methods.base import describe
 from retrieval_lib.methods.spq import SPQSettings
 
-NAMES = ("spq-bits", "spq-temperature", "spq-variants", "spq-views")
+NAMES = ("spq-bits", "spq-temperature", "spq-variants", "spq-joint", "spq-views")
 
 
 def cells(name, digits):
@@ -69,6 +69,17 @@ def test_plain_contrast_is_judged_by_codebooks_fitted_afterwards(digits, monkeyp
     assert fitted == ["none"]
     judged = [name for name in named if name.startswith("validation")]
     assert judged == ["validation: mAP@1000, divisor retrieved, ties expected"]
+
+
+def test_joint_and_separate_learning_share_the_long_run_s_view_and_temperature(digits):
+    together, apart = map(spq.settings_of, cells("spq-joint", digits)[:2])
+    assert (together.assignment, apart.assignment) == ("soft", "none")
+    for settings in (together, apart):
+        assert settings.view == spq.VIEWS[spq_long.CHOSEN["view"]]
+        assert settings.temperature == spq_long.CHOSEN["temperature"]
+    named = {v.name: v.value for v in GRIDS["spq-joint"].run(job_of(cells("spq-joint", digits)[1], digits))}
+    assert all(0 < value <= 1 for name, value in named.items() if "mAP" in name)
+    assert sum("mAP without a code" in name for name in named) == 2  # as they are, and of norm 1
 
 
 def test_fitted_codebooks_are_nearer_to_the_descriptors(digits):
