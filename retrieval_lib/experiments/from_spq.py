@@ -32,8 +32,8 @@ CHOSEN = {  # the best of each start's trials
 LONGER_VIEWS = VIEWS | {"small images": SPQ_VIEWS["small images"]}  # the view that SPQ's long run learned from
 LONGER_TRIALS = (("shifted", 1e-4), ("mirrored", 5e-2), ("cropped", 1e-4), ("cropped", 5e-2), ("small images", 5e-2))
 LONGER_CHOSEN = {
-    "from SPQ": {"view": "cropped", "weight_decay": 5e-2},  # for now; by the trials, once they are recorded
-    "from scratch": LONG_CHOSEN,
+    "from SPQ": {"view": "cropped", "weight_decay": 5e-2},  # the best of its trials
+    "from scratch": LONG_CHOSEN,  # the best of those of GPQ's long run
 }
 # By name: the start, how many times the steps, and changed settings of the method or of the training.
 VARIANTS: dict[str, tuple[str, int, dict]] = {
