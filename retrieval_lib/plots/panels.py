@@ -25,8 +25,7 @@ def loss_panel(axis, history: History) -> None:
     """Each term of the loss by step; a term may be negative.
 
     The axis is logarithmic where all terms are positive and one is over ten times as large as another: a small one
-    would lie on the floor. It does not begin at zero where no value is below half of the largest: their change would
-    not be seen.
+    would lie on the floor.
     """
     for number, (name, values) in enumerate(history.terms.items()):
         axis.plot(history.steps, values, label=name, **line_style(number))
@@ -35,8 +34,8 @@ def loss_panel(axis, history: History) -> None:
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_formatter("")
-    elif told and 0 <= min(told) < max(told) / 2:
-        axis.set_ylim(0, 1.05 * max(told))
+    elif min(told, default=0) >= 0:
+        axis.set_ylim(0, None)
     axis.set_xlim(0, None)
     set_titles(axis, "step", "", "loss terms, weighted")
     if history.terms:  # below the panel: within it, lines of four terms leave no place free
