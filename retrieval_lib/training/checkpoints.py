@@ -67,23 +67,18 @@ def load_checkpoint(path, module: nn.Module) -> dict:
         raise ValueError(
             f"{path} does not fit: it lacks {', '.join(missing[:3]) or 'nothing'}, and has "
             f"{', '.join(unknown[:3]) or 'nothing'} too many. Build the module with the settings in the file: "
-            f"{_in_short(told['settings'])}"
+            f"{told['settings']}"
         )
     for name, tensor in tensors.items():
         if tensor.shape != wanted[name].shape:
             raise ValueError(
                 f"{path}: {name} has shape {tuple(tensor.shape)}, but the module has {tuple(wanted[name].shape)}. "
-                f"Build the module with the settings in the file: {_in_short(told['settings'])}"
+                f"Build the module with the settings in the file: {told['settings']}"
             )
         if not torch.isfinite(tensor.float()).all():
             raise ValueError(f"{path}: {name} holds NaN or infinite values; take the file from its source again.")
     module.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in tensors.items()})
     return {"settings": told["settings"], "history": told["history"]}
-
-
-def _in_short(settings: Mapping) -> dict:
-    """Without what a run kept beside its settings and fills a page, such as the use of its codewords."""
-    return {name: value for name, value in settings.items() if len(str(value)) < 500}
 
 
 def read_history(path) -> tuple[History, dict]:

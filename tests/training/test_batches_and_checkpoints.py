@@ -116,13 +116,6 @@ def test_other_shapes_are_named(saved, make_method):
         load_checkpoint(saved[0], make_method(bits=16))
 
 
-def test_a_message_tells_the_settings_but_not_what_fills_a_page(make_method, tmp_path):
-    path = tmp_path / "x.safetensors"
-    save_checkpoint(path, make_method(), {"bits": 8, "use": list(range(1000))}, History(torch.arange(3)))
-    with pytest.raises(ValueError, match=r"settings in the file: \{'bits': 8\}$"):
-        load_checkpoint(path, make_method(bits=16))
-
-
 @pytest.mark.parametrize(
     ("change", "told"),
     [
