@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from retrieval_lib.backbones import settle_batch_statistics
 from retrieval_lib.data import ImageSet
 from retrieval_lib.experiments.budgets import Budget, budget_for
 from retrieval_lib.experiments.gpq import ALONE, VIEWS, WIDTHS, build, judge_test, protocol, trained
@@ -34,7 +35,10 @@ def _run_trial(job: Job) -> Sequence[Value]:
 
 def _run_longer(job: Job) -> Sequence[Value]:
     budget = replace(TRIED, weight_decay=CHOSEN["weight_decay"])
-    return judge_test(trained(job, budget), job.images, job.split, refitted=True, seed=job.cell.seed)
+    method = trained(job, budget)
+    # As in the long run; and the training's own are of unlabelled images, too, where a control's are not.
+    settle_batch_statistics(method.backbone, job.images.images[job.split.train])
+    return judge_test(method, job.images, job.split, refitted=True, seed=job.cell.seed)
 
 
 def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:

@@ -29,7 +29,7 @@ def _run_size(job: Job) -> Sequence[Value]:
     settings = SPQSettings(bits=job.cell.bits, temperature=CHOSEN["temperature"], view=VIEWS[CHOSEN["view"]])
     method = build(job.images, job.split, chosen, settings, job.cell.seed)
     training = replace(chosen.training(job.cell.seed, job.split), evaluate_every=max(1, chosen.steps // EVALUATIONS))
-    history = train(method, job.images, job.split, training)
+    history = train(method, job.images, job.split, training, state_path=job.state)
     return [validated(history), *by_step(history)]
 
 
@@ -37,8 +37,9 @@ def _run_after(job: Job) -> Sequence[Value]:
     chosen = budget_for(job.profile, AFTER)
     method = RUN.load(SPQ_LONG, job.images, job.profile)
     method.settings = replace(method.settings, **job.cell.settings)
-    training = replace(chosen.training(job.cell.seed, job.split), evaluate_every=max(1, chosen.steps // EVALUATIONS))
-    history = train(method, job.images, job.split, training, initial="SPQ's long run")
+    fresh = job.cell.seed + 1  # with the long run's own seed its first batches and views would come again
+    training = replace(chosen.training(fresh, job.split), evaluate_every=max(1, chosen.steps // EVALUATIONS))
+    history = train(method, job.images, job.split, training, state_path=job.state, initial="SPQ's long run")
     return [*judge_search(method, job.images, job.split, beside=False), validated(history), *by_step(history)]
 
 

@@ -88,10 +88,14 @@ def test_longer_trainings_of_gpq_are_as_the_best_trial_but_for_the_unlabelled_im
 
     monkeypatch.setattr(gpq, "train", train)
     monkeypatch.setattr(gpq, "budget_for", lambda profile, wanted: wanted)
-    monkeypatch.setattr(gpq_long, "judge_test", lambda method, *_, refitted, seed: [(refitted, seed)])
+    settled = []
+    monkeypatch.setattr(gpq_long, "settle_batch_statistics", lambda network, _: settled.append(network))
+    monkeypatch.setattr(
+        gpq_long, "judge_test", lambda method, *_, refitted, seed: [(refitted, seed, method.backbone is settled[-1])]
+    )
     cells = GRIDS["gpq-longer"].cells("quick", digits)
     for cell in cells:
-        assert GRIDS["gpq-longer"].run(Job(cell, digits, cell.split(digits), "quick")) == [(True, cell.seed)]
+        assert GRIDS["gpq-longer"].run(Job(cell, digits, cell.split(digits), "quick")) == [(True, cell.seed, True)]
     assert {(told[0], told[1]) for told in seen.values()} == {
         (gpq_long.VIEWS[gpq_long.CHOSEN["view"]], gpq_long.CHOSEN["weight_decay"])
     }

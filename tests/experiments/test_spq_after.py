@@ -43,6 +43,7 @@ def test_each_training_begins_with_the_weights_of_the_long_run(digits, spq_long_
 
     def train(method, images, split, settings, **_):
         assert all(torch.equal(w, method.state_dict()[name]) for name, w in spq_long_run.state_dict().items())
+        assert settings.seed != job.cell.seed, "the long run's first batches would come again"
         seen[job.cell.variant] = (method.settings.balance, settings.steps)
         return Scored()
 

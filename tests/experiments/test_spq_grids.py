@@ -72,14 +72,22 @@ def test_plain_contrast_is_judged_by_codebooks_fitted_afterwards(digits, monkeyp
 
 
 def test_joint_and_separate_learning_share_the_long_run_s_view_and_temperature(digits):
-    together, apart = map(spq.settings_of, cells("spq-joint", digits)[:2])
-    assert (together.assignment, apart.assignment) == ("soft", "none")
-    for settings in (together, apart):
-        assert settings.view == spq.VIEWS[spq_long.CHOSEN["view"]]
-        assert settings.temperature == spq_long.CHOSEN["temperature"]
+    told = [spq.settings_of(cell) for cell in cells("spq-joint", digits)[:3]]
+    assert [settings.assignment for settings in told] == ["soft", "none", "none"]
+    assert [settings.temperature for settings in told] == [spq_long.CHOSEN["temperature"]] * 2 + [0.2]
+    assert {settings.view for settings in told} == {spq.VIEWS[spq_long.CHOSEN["view"]]}
     named = {v.name: v.value for v in GRIDS["spq-joint"].run(job_of(cells("spq-joint", digits)[1], digits))}
     assert all(0 < value <= 1 for name, value in named.items() if "mAP" in name)
     assert sum("mAP without a code" in name for name in named) == 2  # as they are, and of norm 1
+
+
+def test_where_views_are_compared_batch_statistics_are_of_images_as_they_are(digits, monkeypatch):
+    settled = []
+    monkeypatch.setattr(spq, "settle_batch_statistics", lambda network, images: settled.append(len(images)))
+    for name in ("spq-views", "spq-bits"):
+        cell = cells(name, digits)[0]
+        GRIDS[name].run(job_of(cell, digits))
+    assert settled == [len(cells("spq-views", digits)[0].split(digits).train)]
 
 
 def test_fitted_codebooks_are_nearer_to_the_descriptors(digits):
