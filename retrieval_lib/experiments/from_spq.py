@@ -31,6 +31,8 @@ CHOSEN = {  # the best of each start's trials
 # Trials of the longer training from SPQ: view, weight decay. As many as GPQ's long run had, which is the other start's.
 LONGER_VIEWS = VIEWS | {"small images": SPQ_VIEWS["small images"]}  # the view that SPQ's long run learned from
 LONGER_TRIALS = (("shifted", 1e-4), ("mirrored", 5e-2), ("cropped", 1e-4), ("cropped", 5e-2), ("small images", 5e-2))
+# After 12,000 steps with the best of these the start was worth little. So learning rates and lengths were tried, too.
+LONGER_RATES = ((5e-3, 2000), (2e-3, 2000), (5e-3, 6000), (2e-3, 6000))
 LONGER_CHOSEN = {
     "from SPQ": {"view": "cropped", "weight_decay": 5e-2},  # the best of its trials
     # As GPQ's long run, whose trials had this rate; it differs in the network's width alone.
@@ -105,7 +107,8 @@ def _run_trial(job: Job) -> Sequence[Value]:
 
 
 def _run_longer_trial(job: Job) -> Sequence[Value]:
-    return _held_out(job, _settled(job, "from SPQ", LONGER_TRIED, job.cell.settings))
+    budget = replace(LONGER_TRIED, steps=job.cell.settings.get("steps", LONGER_TRIED.steps))
+    return _held_out(job, _settled(job, "from SPQ", budget, job.cell.settings))
 
 
 def _run(job: Job) -> Sequence[Value]:
@@ -129,11 +132,18 @@ def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
 
 
 def _longer_trial_cells(profile: str, images: ImageSet) -> list[Cell]:
-    drawn = protocol(profile, images)
+    drawn, chosen = protocol(profile, images), LONGER_CHOSEN["from SPQ"]
     return [
-        Cell("GPQ", f"{view}, weight decay {decay:g}", drawn, 48, settings={"view": view, "weight_decay": decay})
-        for view, decay in LONGER_TRIALS
-    ]
+        *(
+            Cell("GPQ", f"{view}, weight decay {decay:g}", drawn, 48, settings={"view": view, "weight_decay": decay})
+            for view, decay in LONGER_TRIALS
+        ),
+        *(
+            Cell("GPQ", f"rate {rate:g}, {steps:,} steps", drawn, 48,
+                 settings=chosen | {"learning_rate": rate, "steps": steps})
+            for rate, steps in LONGER_RATES
+        ),
+    ]  # fmt: skip
 
 
 def _cells(profile: str, images: ImageSet) -> list[Cell]:
@@ -163,8 +173,8 @@ FROM_SPQ = Grid(
 )  # fmt: skip
 FROM_SPQ_LONGER_TRIALS = Grid(
     "from-spq-longer-trials",
-    "View and weight decay of the longer training from SPQ's network: 2,000 steps, chosen among held-out images",
-    "general", _longer_trial_cells, _run_longer_trial, 460, repeatable=False,
+    "View, weight decay, rate and length of the longer training from SPQ's network, chosen among held-out images",
+    "general", _longer_trial_cells, _run_longer_trial, 700, repeatable=False,
 )  # fmt: skip
 FROM_SPQ_LONGER = Grid(
     "from-spq-longer",

@@ -99,11 +99,17 @@ def test_longer_trainings_have_the_view_and_the_decay_that_they_name(digits, lea
         values = GRIDS["from-spq-longer-trials"].run(Job(cell, digits, cell.split(digits), "quick"))
         assert [(value.search, value.value) for value in values] == [("held out", 0.5)]
         expected.append(("from SPQ", from_spq.LONGER_VIEWS[view], decay, from_spq.LONGER_TRIED.steps, rates[0]))
+    cells = GRIDS["from-spq-longer-trials"].cells("quick", digits)[len(from_spq.LONGER_TRIALS) :]
+    chosen = from_spq.LONGER_CHOSEN["from SPQ"]
+    for cell, (rate, steps) in zip(cells, from_spq.LONGER_RATES, strict=True):
+        GRIDS["from-spq-longer-trials"].run(Job(cell, digits, cell.split(digits), "quick"))
+        expected.append(("from SPQ", from_spq.LONGER_VIEWS[chosen["view"]], chosen["weight_decay"], steps, rate))
     assert seen == expected and len(settled) == len(expected)
 
 
 def test_the_longer_training_takes_the_best_of_its_recorded_trials(repository):
-    tried = read_records(repository / "results" / "from-spq-longer-trials.jsonl")
+    every = read_records(repository / "results" / "from-spq-longer-trials.jsonl")
+    tried = [record for record in every if "steps" not in record.cell.settings]
     assert len(tried) == len(from_spq.LONGER_TRIALS) == len(gpq_long.TRIALS)  # as many as the other start
     best = max(tried, key=lambda record: record.values[0].value)
     assert {value.search for record in tried for value in record.values} == {"held out"}
