@@ -9,6 +9,7 @@ from retrieval_lib.experiments.budgets import Budget, budget_for, machine_device
 from retrieval_lib.experiments.gpq import VIEWS, build, judge_test, label_counts, protocol
 from retrieval_lib.experiments.gpq_long import CHOSEN as LONG_CHOSEN
 from retrieval_lib.experiments.gpq_long import LONG
+from retrieval_lib.experiments.gpq_pretrained import judge_probe, linear_probe, standardised_features
 from retrieval_lib.experiments.grid import Cell, Grid, Job
 from retrieval_lib.experiments.judging import among_held_out
 from retrieval_lib.experiments.spq import VIEWS as SPQ_VIEWS
@@ -112,6 +113,9 @@ def _run_longer_trial(job: Job) -> Sequence[Value]:
 
 
 def _run(job: Job) -> Sequence[Value]:
+    if job.cell.method == "linear probe":
+        features = standardised_features(job.images, job.split, spq_backbone(job.images, job.profile).eval())
+        return judge_probe(linear_probe(features, job.images, job.split), features, job.images, job.split)
     start, longer, changes = VARIANTS[job.cell.variant]
     return judge_test(_settled(job, start, TUNED, changes, longer), job.images, job.split)
 
@@ -149,10 +153,13 @@ def _longer_trial_cells(profile: str, images: ImageSet) -> list[Cell]:
 def _cells(profile: str, images: ImageSet) -> list[Cell]:
     drawn = protocol(profile, images)
     return [
-        Cell("GPQ", name, drawn, 48, seed, split_settings={"labels": labels})
-        for seed in range(3)
-        for labels in label_counts(profile, images, LABELS)
-        for name in VARIANTS
+        *(
+            Cell("GPQ", name, drawn, 48, seed, split_settings={"labels": labels})
+            for seed in range(3)
+            for labels in label_counts(profile, images, LABELS)
+            for name in VARIANTS
+        ),
+        Cell("linear probe", "SPQ's features", drawn),  # with all labels
     ]
 
 
@@ -168,7 +175,7 @@ FROM_SPQ_TRIALS = Grid(
 )  # fmt: skip
 FROM_SPQ = Grid(
     "from-spq",
-    "GPQ that starts from SPQ's network, and from scratch: 500 and 5,000 labels, 48 bits, three seeds",
+    "GPQ that starts from SPQ's network, and from scratch: 500 and 5,000 labels, 48 bits, three seeds; a linear probe",
     "general", _cells, _run, 300, repeatable=False,
 )  # fmt: skip
 FROM_SPQ_LONGER_TRIALS = Grid(

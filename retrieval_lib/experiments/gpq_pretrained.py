@@ -7,7 +7,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
-from retrieval_lib.backbones import cached_features, load_backbone
+from retrieval_lib.backbones import Backbone, cached_features, load_backbone
 from retrieval_lib.data import ImageSet, Split
 from retrieval_lib.evaluation import ADC, InnerProduct, Relevance
 from retrieval_lib.experiments.gpq import label_counts, protocol
@@ -52,9 +52,15 @@ class FeatureInput(nn.Module):
         return self.dropout(features)
 
 
-def standardised_features(images: ImageSet, split: Split) -> Tensor:
-    """Features of all images, (N, D): mean 0 and deviation 1 over the images that may be learned from, unlabelled too."""
-    backbone = load_backbone("efficientnet-lite0", channels=images.images.shape[1], size=SIDE)
+def standardised_features(images: ImageSet, split: Split, backbone: Backbone | None = None) -> Tensor:
+    """Features of all images, (N, D): mean 0 and deviation 1 over the images that may be learned from, unlabelled too.
+
+    Args:
+        images, split: which images, and which of them may be learned from.
+        backbone: whose features; None means the pretrained network's.
+    """
+    if backbone is None:
+        backbone = load_backbone("efficientnet-lite0", channels=images.images.shape[1], size=SIDE)
     values = cached_features(images, backbone).values
     learned_from = values[torch.cat([split.train, split.unlabelled])]
     return (values - learned_from.mean(0)) / (learned_from.std(0) + 1e-6)
