@@ -703,7 +703,7 @@ notebook.result(
     f"norm 1: {against_unit}. Without a code, descriptors of norm 1 have {no_code:.3f}. "
     + (
         "So the learned codebooks are not the better ones for this search. But the descriptors were learned with them: what "
-        "joint training gives to *them* is asked on [another page](spq_recorded.ipynb). "
+        "joint training gave to *them*, this does not say. "
         if "less" in against_pq
         else ""
     )
@@ -967,22 +967,19 @@ notebook.result(
 # - plain distances in the search, where this page adds squared ones (what this alone does is measured above);
 # - a GPU, where this page had two CPU cores.
 #
-# What size, time and views do, and what a long training reaches, stands on [another page](spq_recorded.ipynb). What the others count, we did not measure.
+# Which of the others counts how much is not measured here.
 # `python -m retrieval_lib paper spq` trains with the paper's network, views, temperature, batch and epochs, on a GPU, and goes on
 # where it was stopped. It holds a tenth of the training images back to judge, and takes AdamW with a rate that falls over the
 # whole training; `--help` says which images and lists it needs.
 #
 # ## Limits, traps and common mistakes
 #
-# - **What took longer** stands on [another page](spq_recorded.ipynb): a long run, what limits it, the length of the code, variants of the
-#   loss and of the views, a collapse, and a few labels that come later.
 # - **Nobody said what counts.** Two views share their background as well as their subject. The code keeps both.
 # - **The views are the teacher.** What a view changes, the code learns to ignore. With colour jitter it cares less about
 #   colour; for a search by colour that is a mistake.
 # - **Every other image is a negative.** In a batch of 256 with ten classes, about a tenth of the negatives show the same
 #   class. The loss pushes them away all the same.
-# - **No term keeps the codewords in use.** Watch usage and perplexity; the loss alone does not show a dead codeword. A training that
-#   collapses is [shown in numbers](spq_recorded.ipynb): use tells it before the score does.
+# - **No term keeps the codewords in use.** Watch usage and perplexity; the loss alone does not show a dead codeword.
 # - **Trap: `eval()` without `train()` after it.** The published script evaluates now and then and does not switch back.
 #   From then on batch normalization is frozen. Ours restores the mode, and a test watches it.
 # - **Trap: a schedule in the wrong unit.** The script counts the length of its cosine schedule in batches, and advances it once
