@@ -32,10 +32,11 @@ CHOSEN = {  # the best of each start's trials
 # Trials of the longer training from SPQ: view, weight decay. As many as GPQ's long run had, which is the other start's.
 LONGER_VIEWS = VIEWS | {"small images": SPQ_VIEWS["small images"]}  # the view that SPQ's long run learned from
 LONGER_TRIALS = (("shifted", 1e-4), ("mirrored", 5e-2), ("cropped", 1e-4), ("cropped", 5e-2), ("small images", 5e-2))
-# After 12,000 steps with the best of these the start was worth little. So learning rates and lengths were tried, too.
+# With the best of these, 12,000 steps made the start worth nothing on the test queries. That is why rates and lengths were
+# tried, too; they are judged among held-out images, as all trials are.
 LONGER_RATES = ((5e-3, 2000), (2e-3, 2000), (5e-3, 6000), (2e-3, 6000))
 LONGER_CHOSEN = {
-    "from SPQ": {"view": "cropped", "weight_decay": 5e-2},  # the best of its trials
+    "from SPQ": {"view": "cropped", "weight_decay": 5e-2},  # the best of its views and decays
     # As GPQ's long run, whose trials had this rate; it differs in the network's width alone.
     "from scratch": LONG_CHOSEN | {"learning_rate": LONG.learning_rate, "backbone_rate": 1.0},
 }

@@ -144,19 +144,17 @@ def _run(budget: Budget, beside: bool = False, settled: bool = False) -> Callabl
         cell, chosen = job.cell, budget_for(job.profile, budget)
         settings = settings_of(cell)
         method = build(job.images, job.split, chosen, settings, cell.seed)
-        training = chosen.training(cell.seed, job.split)
-        if settings.assignment != "none":
+        training, learned = chosen.training(cell.seed, job.split), settings.assignment != "none"
+        if learned:
             training = replace(training, evaluate_every=max(1, chosen.steps // EVALUATIONS))
-            history = train(method, job.images, job.split, training)
-            if settled:
-                settle_batch_statistics(method.backbone, job.images.images[job.split.train])
-            return [*judge_search(method, job.images, job.split, beside), validated(history), *by_step(history)]
-        history = train(method, job.images, job.split, training, snapshot_count=10)
-        fit_codebooks(
-            method, job.images, job.split, cell.seed
-        )  # they did not learn, and the loop's score meant nothing
-        history.scores[-1] = validation_score(method, job.images, job.split.searches["validation"])
-        return [*judge_search(method, job.images, job.split, beside), validated(history)]
+        history = train(method, job.images, job.split, training, **({} if learned else {"snapshot_count": 10}))
+        if settled:
+            settle_batch_statistics(method.backbone, job.images.images[job.split.train])
+        if not learned:  # the codebooks are fitted now; without them the loop's score meant nothing
+            fit_codebooks(method, job.images, job.split, cell.seed)
+            history.scores[-1] = validation_score(method, job.images, job.split.searches["validation"])
+        values = [*judge_search(method, job.images, job.split, beside), validated(history)]
+        return [*values, *by_step(history)] if learned else values
 
     return run
 
@@ -209,11 +207,11 @@ SPQ_VARIANTS = Grid(
 )  # fmt: skip
 SPQ_JOINT = Grid(
     "spq-joint",
-    "SPQ, and plain contrast with PQ afterwards at two temperatures, 1,200 steps, 32 bits, three seeds; beside them other searches",
+    "SPQ, and plain contrast with PQ afterwards at two temperatures, 1,200 steps: 32 bits, three seeds",
     "general", _cells_of(JOINT), _run(TOGETHER, beside=True), 480, repeatable=False,
 )  # fmt: skip
 SPQ_VIEWS = Grid(
     "spq-views",
-    "SPQ with other views, each without one change: 32 bits, three seeds; the chosen view is among the variants",
+    "SPQ with other views, each without one change, batch statistics of images as they are: 32 bits, three seeds",
     "general", _cells_of({name: {"view": name} for name in APART}), _run(COMPARED, settled=True), 180, repeatable=False,
 )  # fmt: skip

@@ -118,7 +118,7 @@ def test_longer_trainings_have_the_view_and_the_decay_that_they_name(digits, lea
     assert seen == expected and len(settled) == len(expected)
 
 
-def test_the_longer_training_takes_the_best_of_its_recorded_trials(repository):
+def test_the_longer_training_takes_the_best_of_its_recorded_views_and_decays(repository):
     every = read_records(repository / "results" / "from-spq-longer-trials.jsonl")
     tried = [record for record in every if "steps" not in record.cell.settings]
     assert len(tried) == len(from_spq.LONGER_TRIALS) == len(gpq_long.TRIALS)  # as many as the other start
