@@ -115,6 +115,10 @@ def test_longer_trainings_have_the_view_and_the_decay_that_they_name(digits, lea
     for cell, (rate, steps) in zip(cells, from_spq.LONGER_RATES, strict=True):
         GRIDS["from-spq-longer-trials"].run(Job(cell, digits, cell.split(digits), "quick"))
         expected.append(("from SPQ", from_spq.LONGER_VIEWS[chosen["view"]], chosen["weight_decay"], steps, rate))
+    for start in from_spq.STARTS:
+        GRIDS["from-spq-shorter"].run(job_of("from-spq-shorter", digits, start))
+        told = from_spq.LONGER_CHOSEN[start]
+        expected.append((start, from_spq.LONGER_VIEWS[told["view"]], told["weight_decay"], 2000, 5e-3))
     assert seen == expected and len(settled) == len(expected)
 
 
@@ -128,6 +132,13 @@ def test_the_longer_training_takes_the_best_of_its_recorded_views_and_decays(rep
     assert gpq_long.CHOSEN.items() <= from_spq.LONGER_CHOSEN["from scratch"].items()
 
 
+def test_the_shorter_training_takes_the_best_of_all_recorded_trials(repository):
+    best = max(
+        read_records(repository / "results" / "from-spq-longer-trials.jsonl"), key=lambda record: record.values[0].value
+    )
+    assert best.cell.settings == {**from_spq.SHORTER_CHOSEN["from SPQ"], "steps": from_spq.SHORTER.steps}
+
+
 @pytest.mark.parametrize(
     ("name", "search"),
     [
@@ -135,6 +146,7 @@ def test_the_longer_training_takes_the_best_of_its_recorded_views_and_decays(rep
         ("from-spq", "test"),
         ("from-spq-longer-trials", "held out"),
         ("from-spq-longer", "test"),
+        ("from-spq-shorter", "test"),
     ],
 )
 def test_a_tiny_cell_of_each_grid(digits, learned, name, search):
