@@ -5,7 +5,6 @@ by name are in `retrieval_lib.experiments.catalogue`: importing it imports every
 """
 
 from retrieval_lib.experiments.grid import Cell, Grid, Job
-from retrieval_lib.experiments.records import kept_weights
 from retrieval_lib.experiments.table import over_seeds, read_results
 from retrieval_lib.experiments.values import Value, judge
 
@@ -15,7 +14,6 @@ __all__ = [
     "Job",
     "Value",
     "judge",
-    "kept_weights",
     "over_seeds",
     "read_results",
 ]
