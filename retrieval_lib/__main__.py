@@ -57,9 +57,10 @@ def _parser() -> argparse.ArgumentParser:
         help="evaluate the shipped checkpoints again, and re-run a cell of each recorded experiment",
         description="Evaluate every shipped checkpoint again, and run one cell of each recorded experiment from the "
         "data: the one that took the least time. A training whose weights are kept takes hours, and runs only with "
-        "--cell or --all. The exit code is 1 where a value differs by more than the recorded "
-        "spread: for trained cells half the width of the 95 %% t-interval of the mean over seeds, else half a unit of "
-        "the third decimal.",
+        "--cell or --all. The exit code is 1 where a value differs by more than it may: for trained cells by more than "
+        "the repeatability limit of the recorded seeds, t * s * sqrt(2), which 95 % of the differences of two single "
+        "runs stay below (s: standard deviation over the seeds; t: Student's quantile), else by more than half a unit "
+        "of the third decimal.",
     )
     check.add_argument("--grid", metavar="NAME", help="only this experiment")
     which = check.add_mutually_exclusive_group()

@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, and their checksums."""
+"""Files and folders that are written whole or not at all, by one process at a time, and their checksums."""
 
 import contextlib
 import hashlib
@@ -37,7 +37,7 @@ def write_whole(path: str | os.PathLike) -> Iterator[Path]:
 def write_whole_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary folder beside `path`; move it there when the block ends, delete it when the block fails.
 
-    A folder that stands at `path` already is put aside until the new one is in its place.
+    A folder that stands at `path` already is put aside until the new one is in its place, and put back where that fails.
 
     Raises:
         OSError: the folder cannot be written to, or the disk is full; `path` is then as it was.
@@ -53,14 +53,33 @@ def write_whole_folder(path: str | os.PathLike) -> Iterator[Path]:
             if path.exists():
                 path.replace(aside / "old")
             partial.replace(path)
-        except OSError:
-            if (aside / "old").exists():
+        except BaseException:  # Ctrl-C, too: what is still aside is removed below
+            if (aside / "old").exists() and not path.exists():
                 (aside / "old").replace(path)
             raise
         finally:
             shutil.rmtree(aside, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(path: str | os.PathLike) -> Iterator[None]:
+    """Keep a file to this process while it is read and then replaced; others that ask for it wait.
+
+    The lock is held on an empty hidden file beside it. That one stays: were it deleted, a process could hold the lock
+    on the deleted file while another holds that on a new one.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    import fcntl  # of Linux and macOS: what only reads results does without it
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # let go when the file is closed
+        yield
 
 
 def sha256_of_file(path: str | os.PathLike) -> str:

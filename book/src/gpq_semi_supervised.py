@@ -7,6 +7,10 @@
 # *Generalized product quantization* (GPQ) answers: learn the codebooks together with the network, and let the
 # unlabelled images help to place them [5].
 #
+# Know one result before you begin. In this book's trainings no gain from the unlabelled images could be measured against a training on
+# labels alone that looks at as many images; with the most labels there was a loss. The chapter shows how that was measured, and what
+# of the method is worth knowing all the same.
+#
 # **What you will learn**
 #
 # - product quantization as a layer of a network: a soft choice among codewords, through which a gradient flows;
@@ -19,7 +23,7 @@
 # **What you should know**: [product quantization](hashing_basics_fitted.ipynb), back-propagation, and what a
 # convolutional network is.
 #
-# **How long it takes**: three to five minutes on two CPU cores, of which the training takes two to three and a half. A GPU makes it faster.
+# **How long it takes**: about five minutes on two CPU cores, most of it for two trainings. A GPU makes it faster.
 
 # %%
 #| tags: set-up
@@ -47,14 +51,14 @@ notebook.banner(choice, split)
 # faster than it can be labelled will never be labelled as a whole. So the usual state of a collection is: few images
 # with a label, many without.
 #
-# How dear? Train a network on labels alone, with 250 labels and with twenty times as many. These trainings were recorded, with
+# How dear? Train a network on labels alone, with 250 labels and with twenty times as many. These trainings were recorded on CIFAR-10 [17], with
 # three seeds each; the chapter comes back to them.
 
 # %%
 #| name: fig-gpq-dear
 #| tags: hide-input
 #| caption: Recorded on CIFAR-10: mAP of codes learned from labels alone, by the number of labels; mean and 95 % interval over
-#|   three seeds.
+#|   three seeds. The longer of two trainings that the chapter compares.
 #| alt: One line rises steadily with the number of labelled images, from 250 at the left to 5,000 at the right, with a narrow
 #|   band around it.
 import pandas as pd
@@ -70,6 +74,7 @@ of_labels = over_seeds(by_labels, ["method", "labels"])
 alone = of_labels[of_labels.method == "labels alone, equal views"].sort_values(
     "labels"
 )
+alone = alone.assign(method="labels alone")
 by_number(alone, "labels", "labelled images", "mAP")
 
 # %%
@@ -97,12 +102,12 @@ shortly = added("labels alone, equal views")
 gained, lost = (shortly["low"] > 0).sum(), (shortly["high"] < 0).sum()
 notebook.result(
     "Do the unlabelled images make up for it? Set GPQ beside a training on labels alone that looks at as many images. Of "
-    f"{len(shortly)} numbers of labels, the unlabelled images measurably raise the mAP with {gained}, and lower it with {lost}. "
+    f"{len(shortly)} numbers of labels, the unlabelled images measurably raise the mAP at {gained} and lower it at {lost}; at the others the intervals hold zero. "
     + (
-        "So in the trainings of this book they *do not pay*. The method is worth knowing all the same: its codebooks learn, and "
-        "its losses train the search itself. "
+        "So no gain could be measured in the trainings of this book. The method is worth knowing all the same: its codebooks learn, "
+        "and its losses train the search itself. "
         if gained == 0
-        else ""
+        else "So they help at some numbers of labels, not at all. "
     )
     + "How this was measured, and under which other conditions, is told below and on [another page](gpq_recorded.ipynb)."
 )
@@ -119,7 +124,7 @@ held_out = split.searches["validation"].query
 known, unknown = len(split.train), len(split.unlabelled)
 notebook.result(
     f"Here {known:,} images have a label that may be learned from, and {unknown:,} have none: "
-    f"{unknown / known:.0f} for each labelled one. Further {len(held_out):,} labelled images are held back, to choose "
+    f"{unknown / known:.0f} for each labelled one. Another {len(held_out):,} labelled images are held back, to choose "
     f"settings on them. The {unknown:,} images without a label are the database, too: they are what one wants to search."
 )
 
@@ -129,13 +134,13 @@ notebook.result(
 # %%
 #| name: fig-gpq
 #| tags: hide-input
-#| caption: Generalized product quantization. Solid frames are steps, brown ones learn, dashed red ones are terms of the
+#| caption: Generalized product quantization. Solid frames are steps, brown ones learn, dashed orange ones are terms of the
 #|   loss.
 #| alt: A diagram in two rows. Above, an unlabelled image goes through the network and head, then through a gradient
 #|   reversal, is cut into parts of norm 1, and enters the entropy loss. Below, a labelled image goes through the same
 #|   network and head and is cut into parts of norm 1. They enter the classification loss, the N-pair loss, and a soft
 #|   choice among codewords, which enters the N-pair loss, too. Class prototypes in the middle lead to the classification
-#|   loss, to the entropy loss, and to the table Z, which they are mixed by to codebooks.
+#|   loss, to the entropy loss, and to the codebooks, into which the table Z mixes them.
 from retrieval_lib.plots.diagram import Arrow, Box, diagram
 
 first_labelled = images.images[split.train[4]]
@@ -153,7 +158,7 @@ boxes = {
     "parts": Box(2.8, 1.95, "parts\nof norm 1", width=0.95),
     "prototypes": Box(4.3, 3.15, "class\nprototypes", "learned", width=1.1),
     "codebooks": Box(
-        4.3, 1.85, "$Z$, mixed to\ncodebooks", "learned", None, 1.2, 0.6
+        4.3, 1.85, "codebooks,\nmixed by $Z$", "learned", None, 1.2, 0.6
     ),
     "soft": Box(4.3, 0.9, "soft choice", width=1.1, height=0.4),
     "entropy": Box(5.7, 4.15, "entropy", "loss", None, 1.2, 0.4),
@@ -377,6 +382,8 @@ notebook.result(
     + (
         "So the codewords moved toward the images. "
         if now < min(then, chance)
+        else "So they came nearer than at the start, but no nearer than random directions are. "
+        if now < then
         else "So on the whole the codewords did not move toward the images. "
     )
     + f"Of the sixteen in the figure {idle} are at the end the nearest to none of the unlabelled images. In effect a codebook has "
@@ -646,8 +653,8 @@ notebook.result(
         f"*{name}* went from {a:.3f} to {b:.3f}."
         for name, (a, b) in drop.items()
     )
-    + f" With {settings.batch_size} images *N-pair* cannot fall below {floor:.2f}, where codes tell the class and no more, and "
-    f"has {math.log(settings.batch_size):.2f} where all codes are alike."
+    + f" With {settings.batch_size} images *N-pair* ends near {floor:.2f} even for perfect codes: they cannot tell apart the images of one "
+    f"class in a batch, and share the guess among them. Where all codes are alike it is {math.log(settings.batch_size):.2f}."
     + f" Each labelled image was seen {history.steps[-1] * settings.batch_size / known:.0f} times, each unlabelled one "
     f"{history.steps[-1] * settings.batch_size / unknown:.1f} times, on average."
 )
@@ -661,7 +668,7 @@ notebook.result(
 #
 # A codebook has sixteen codewords. Are they used? The map shows each codebook as a row at six moments of the run. *Perplexity*,
 # in the table below it, says how many codewords of a codebook are used in effect: 16 if all are used alike, 1 if one is
-# used alone.
+# used alone. A cell of the map is 1 where a codeword has an even share of the images, a sixteenth.
 
 # %%
 #| name: fig-gpq-usage
@@ -700,7 +707,7 @@ first, last = rows[0], rows[-1]
 notebook.result(
     f"Perplexity went from {first['perplexity, mean']} to {last['perplexity, mean']} on average. A codeword counts as dead if it "
     f"stands for none of {len(history.points)} validation images: {first['dead codewords']} at the start, "
-    f"{last['dead codewords']} at the end. So few images miss a rare codeword; the whole database is counted further below. "
+    f"{last['dead codewords']} at the end. With so few images a rare codeword looks dead, too; the whole database is counted further below. "
     f"The codewords of a codebook lay at {first['different places in a codebook']} places, and lie at "
     f"{last['different places in a codebook']} now."
 )
@@ -723,9 +730,9 @@ notebook.result(
 #| name: fig-gpq-embedding
 #| caption: One part of labelled images (in colour), of unlabelled images (grey) and the codewords of its codebook (stars),
 #|   at four moments of the live run, in one common plane.
-#| alt: Four scatter plots with common axes. At first labelled and unlabelled points form one heap. In the later ones they
-#|   spread over a round area, labelled points of one class near each other and grey points around and between them; the
-#|   stars stay near its middle, some on top of each other.
+#| alt: Four scatter plots with common axes. At first labelled and unlabelled points form one heap, with stars
+#|   beyond its edge. Then the points spread over a ring or disc, labelled points of one class near each other and grey points around and
+#|   between them; stars lie scattered inside, some on top of each other.
 chosen = torch.linspace(0, len(moments) - 1, 4).round().long().tolist()
 labelled_and_unlabelled(
     [moments[i] for i in chosen], labels_few, images.class_names
@@ -805,8 +812,8 @@ found = {"GPQ": evaluate(method.distances(query, codes), judged, k=None)}
 #| tags: hide-input
 idle = int(dead_codewords(codeword_usage(codes, method.codebooks.shape[1])).sum())  # fmt: skip
 notebook.result(
-    f"Of the {method.codebooks.shape[0] * method.codebooks.shape[1]} codewords {idle} stand for no image of the database, which has "
-    f"{len(codes):,}. Of those that were called dead above, by {len(history.points)} validation images, the others are rare, not dead."
+    f"Counted over the whole database of {len(codes):,} images, {idle} of {method.codebooks.shape[0] * method.codebooks.shape[1]} codewords "
+    f"{'stands' if idle == 1 else 'stand'} for none. The others that looked dead above, by {len(history.points)} validation images, were only rare."
 )
 
 
@@ -863,18 +870,13 @@ notebook.result(
     f"descriptors the learned codebooks differ from those of k-means by {gap.mean:+.3f} ({gap.low:+.3f} to {gap.high:+.3f}, "
     "95 % interval over queries). "
     f"As quantizers they are coarser: the mean squared error is {learned_error:.2f}, that of k-means "
-    f"{refitted.error(database[:10_000]):.2f}"
-    + (
-        f". A descriptor itself has the squared norm {M}: a code that stands for nothing would err no more. "
-        if learned_error >= M
-        else ". "
-    )
-    + "A codebook for telling classes apart need not be one for drawing an image's descriptor again. "
+    f"{refitted.error(database[:10_000]):.2f}, over a whole descriptor. A code that always stood for zero would err by {M}, the squared norm of a descriptor. "
+    "A codebook for telling classes apart need not be one for drawing an image's descriptor again. "
     + (
         f"Yet the codebooks of k-means search {'better' if gap.high < 0 else 'so alike that these queries cannot tell the two apart'}. So the lead over pixels does not come "
         "from the learned codebooks, but from the descriptors. Whether it helped *them* to be trained through the soft choice "
-        "is not measured here. (k-means is searched by squared distance, GPQ by inner product.) After shorter trainings the "
-        "learned codebooks were ahead: see [GPQ in numbers](gpq_recorded.ipynb)."
+        "is not measured here. (k-means is searched by squared distance, GPQ by inner product.) This is one "
+        "network; [GPQ in numbers](gpq_recorded.ipynb) compares them with three seeds."
         if gap.low <= 0
         else ""
     )
@@ -883,25 +885,29 @@ notebook.result(
 # %% [markdown]
 # ### One query, number by number
 #
-# How does a product code answer a query? By a table: *asymmetric distance computation*, ADC. The query is not quantized. Each part of it is compared with the
-# sixteen codewords of its codebook once; that fills a table of twelve rows. Then each database image costs twelve
-# look-ups and a sum.
+# How does a product code answer a query? By a table: *asymmetric distance computation*, ADC. The query is not quantized. Each part of it is compared
+# once, by inner product, with the sixteen codewords of its codebook; that fills a table of twelve rows. Then each database image costs
+# twelve look-ups and a sum. The distance is that sum with a minus sign: near is small. (Taking each entry from 1, as the next section
+# does, adds a constant and changes no order.)
 
 # %%
-#| name: fig-gpq-adc
-#| caption: One query's table. A row for each codebook, a column for each codeword, light where the codeword is like the
-#|   query. The red frames mark the code of the image at the right, the nearest, or one of several at the same distance.
-#| alt: A query image at the left, a table of twelve rows and sixteen columns in the middle, one cell of each row in a red
-#|   frame, and the image that was found at the right. Most framed cells are among the lighter ones of their
-#|   rows.
-from retrieval_lib.plots.grid import to_pixels
-from retrieval_lib.plots.style import SHADES, set_titles
-
 asked = 3
 quantizer = method.quantizer()
 table = quantizer.look_up_tables(query[asked : asked + 1], "inner product")[0]
 distance = table[torch.arange(M), codes].sum(1)  # (N,) of (M, K) and (N, M)
 best = int(distance.argmin())
+
+# %%
+#| tags: hide-input
+#| name: fig-gpq-adc
+#| caption: One query's table. A row for each codebook, a column for each codeword, light where the codeword is like the
+#|   query. The orange frames mark the code of the image at the right, the nearest, or one of several at the same distance.
+#| alt: A query image at the left, a table of twelve rows and sixteen columns in the middle, one cell of each row in an orange
+#|   frame, and the image that was found at the right. Most framed cells are among the lighter ones of their
+#|   rows.
+from retrieval_lib.plots.grid import to_pixels
+from retrieval_lib.plots.style import SHADES, set_titles
+
 figure, axes = plt.subplots(
     1, 3, figsize=(WIDTH, 3.3), width_ratios=[1, 3, 1], layout="constrained"
 )
@@ -936,7 +942,9 @@ index = PQIndex(quantizer, "inner product")
 index.add(codes)
 distances, ids = index.search(query[asked : asked + 1], 5)
 by_hand = distance.sort().values[:5]
-alike = int((codes == codes[best]).all(1).sum())
+tied = (codes == codes[best]).all(1)
+alike = int(tied.sum())
+right = images.labels[search.database[tied]] == images.labels[search.query[asked]]  # fmt: skip
 different = len(codes.unique(dim=0))
 notebook.result(
     f"The code of the image found is {' '.join(str(int(k)) for k in codes[best])}: twelve numbers from 0 to 15, "
@@ -946,8 +954,9 @@ notebook.result(
     f"finds the same five smallest distances: {torch.allclose(distances[0], by_hand, atol=1e-5)}. The query shows "
     f"*{images.class_names[images.labels[search.query[asked]]]}*, the image found "
     f"*{images.class_names[images.labels[search.database[best]]]}*. Of the {len(codes):,} database images {alike:,} "
-    f"{'has' if alike == 1 else 'have'} this very code, and {different:,} different codes are in use. Images with the same code tie: their order means nothing, and "
-    "the tie-aware score averages over it."
+    f"{'has' if alike == 1 else 'have'} this very code, and {different:,} different codes are in use. Of those that "
+    f"have it, {int(right.sum())} {'has' if int(right.sum()) == 1 else 'have'} the query's label. Images with the same code tie: which of them stands first is chance, and the "
+    "tie-aware score averages over it. Below, the same query may return with another of them in front."
 )
 
 # %% [markdown]
@@ -1069,8 +1078,10 @@ notebook.result(
 # code puts near more like the query, pixel by pixel, than others of the class?
 
 # %%
+#| tags: hide-input
 #| name: fig-gpq-look
-#| caption: One query, and what is nearest by code, what is nearest by pixels, and images of its own class at random.
+#| caption: One query, and what is nearest by code, what is nearest by pixels, and images of its own class at random; the last row
+#|   has no order. Pixels were reduced by PCA.
 #| alt: Three rows of seven images, each behind the same query, a pale horse on a pale ground. By code seven horses come, most of
 #|   them dark or brown. By pixels frogs and birds on pale grounds come, and no horse. At random come horses of all kinds.
 asked = int((labels == labels.unique()[-3]).nonzero()[0, 0])
@@ -1092,6 +1103,19 @@ retrieval_grid(
     images.images[search.database[ranked]],
     database_labels[ranked] == labels[asked],
     query_names=list(rows),
+)
+
+# %%
+#| tags: hide-input
+by_row = {n: int((database_labels[r] == labels[asked]).sum()) for n, r in rows.items()}  # fmt: skip
+notebook.result(
+    f"Of seven, by code {by_row['by code']} have the query's label, by pixels {by_row['by pixels']}. "
+    + (
+        "Here the code goes by meaning, the pixels by look. "
+        if by_row["by code"] > by_row["by pixels"]
+        else ""
+    )
+    + "One query proves nothing. So measure it, within a class."
 )
 
 # %%
@@ -1123,14 +1147,16 @@ alike, own = (
 )
 notebook.result(
     f"For {len(some)} test queries: the ten images of the query's class that are nearest by code differ from it by "
-    f"{np.mean(near):.3f} a pixel, ten of its class at random by {np.mean(drawn_near):.3f} (root of the mean "
+    f"{np.mean(near):.3f} per pixel, ten of its class at random by {np.mean(drawn_near):.3f} (root of the mean "
     f"square, black 0, white 1). The difference is {alike.mean:+.4f} ({alike.low:+.4f} to {alike.high:+.4f}), query by query. "
     "But images of little contrast are near to any. So set the ten beside another query of the class: they differ from that "
     f"by {np.mean(near_another):.3f}. Own query minus the other: {own.mean:+.4f} ({own.low:+.4f} to {own.high:+.4f})"
     + (
-        ". So within a class, too, the code keeps something of the look, though no loss asked for it."
+        ". So the code keeps something of the look within a class, though no loss asked for it."
         if own.high < 0
-        else ". So what looked like likeness was little contrast, as far as this measure can see."
+        else ". So these queries cannot tell whether the code keeps something of the look, or only prefers images of little contrast."
+        if alike.high < 0
+        else ". So within a class no likeness of look could be measured."
     )
 )
 
@@ -1138,12 +1164,13 @@ notebook.result(
 # ## Recorded: how the settings were chosen
 #
 # The view, the weight of the entropy term and the learning rate were checked on labelled images held out of the training.
-# They search each other, one half the other, since the test database has images whose labels no training saw, too. The
-# second score is the loop's: they search the labelled images that were trained on. These are all the trials. *Shifted* is the view of the
+# Two scores stand in the table. *Each other*: one half of the held-out images searches the other half. No training saw their labels,
+# as with the test database. *The trained*: they search the labelled images that were trained on, as in the live run. These are all the trials. *Shifted* is the view of the
 # authors' code; *cropped* changes an image more.
 # `python -m retrieval_lib record gpq-trials` runs them again.
 
 # %%
+#| tags: hide-input
 trials = read_results("gpq-trials", dataset="cifar10")
 by_trial = trials.pivot(
     index=["view", "entropy", "steps", "learning_rate"],
@@ -1187,7 +1214,7 @@ notebook.result(
     f"{trial('shifted', 0.0, 500):.3f} with as many steps, and {trial('shifted', 0.0, 1000):.3f} with twice as many, which "
     "see as many images"
     + (
-        ": in these trials the unlabelled batches gain less than as many images with labels. "
+        ": in these trials the unlabelled batches gain less than as many further views of the labelled images. "
         if trial("shifted", 0.0, 500) < taken < trial("shifted", 0.0, 1000)
         else ". "
     )
@@ -1210,7 +1237,8 @@ notebook.result(
 #
 # The settings are the same for any number of labels. Where there are 5,000, a tenth of them is held back. The seeds share
 # one draw of the labelled images: the intervals do not tell how much the luck of that draw counts, which is most where
-# labels are few. `python -m retrieval_lib record gpq-labels` runs them again.
+# labels are few. One thing more differs. GPQ's network has the unlabelled images in its batch statistics, and these are the images
+# that are searched. A gain at equal steps may come from there, and not from the loss. `python -m retrieval_lib record gpq-labels` runs them again.
 
 # %%
 #| name: fig-gpq-labels
@@ -1223,8 +1251,8 @@ by_number(of_labels, "labels", "labelled images", "mAP")
 # %%
 #| name: fig-gpq-gain
 #| caption: The same, as a difference: GPQ minus labels alone, paired by seed, with 95 % intervals.
-#| alt: Two panels of points with bars, a row for each number of labels, around a line at zero. Against equal steps most points
-#|   lie near zero or right of it, against equal views left of it.
+#| alt: Two panels of points with bars, a row for each number of labels, around a line at zero. All bars reach zero
+#|   but those of 5,000 labels: there the point lies right of zero against equal steps, and left of it, farther, against equal views.
 from retrieval_lib.plots.intervals import interval_rows
 
 CONTROLS = {
@@ -1238,7 +1266,8 @@ interval_rows(gains, "labels", "mAP added by the unlabelled images")
 #| tags: hide-input
 minutes = by_labels.groupby("variant").seconds.mean() / 60
 notebook.result(
-    " ".join(
+    "*More* and *less* say that the whole interval lies above or below zero. "
+    + " ".join(
         f"At {title}: "
         + "; ".join(
             f"{row['labels']} {spelled(row)}, {verdict(row)}"
@@ -1257,7 +1286,8 @@ notebook.result(
 # ## A pretrained start
 #
 # So far nothing was learned before. What if the network is a pretrained one? Take EfficientNet-lite0, which learned a
-# thousand classes from the labels of ImageNet, and compute the features of all images once. GPQ then learns its head, prototypes and
+# thousand classes from the labels of ImageNet, and compute the features of all images once; the images are enlarged to 96 pixels for
+# it. In 1,500 steps of up to 500 labelled images, and as many unlabelled, GPQ then learns its head, prototypes and
 # codebooks on these features. (The seconds below do not count the features, which are computed once.) What could be reached? A *linear probe* tells: a linear classifier of
 # the features, from the same labels. Its accuracy is the goal; how well its own probabilities rank, without any code, stands
 # beside it.
@@ -1275,7 +1305,9 @@ for record in read_records(results_file("gpq-pretrained-trials")):
         tried = record.cell.settings
         setting = (tried["dropout"], tried["learning_rate"])
         by_variant = scored.setdefault(setting, {})
-        by_variant[tried["variant"]] = f"{record.values[0].value:.3f}"
+        by_variant[f"{tried['objective']}, mAP, each other"] = (
+            f"{record.values[0].value:.3f}"
+        )
 notebook.table(
     [
         {"dropout": f"{dropout:g}", "learning rate": f"{rate:g}", **by_variant}
@@ -1320,7 +1352,7 @@ notebook.result(
     f"{100 * (probe - best['GPQ']):.1f} points below. The aim was at most 5 points below, and is "
     f"{'reached' if probe - best.max() <= 0.05 else 'missed'}: the better variant, *{best.idxmax()}*, is "
     f"{100 * (probe - best.max()):.1f} below. But a ranking is harder than a name: queries and database searched by the "
-    f"probe's own probabilities, without a code, give {by_probe:.3f}. What the unlabelled images add, at equal steps: "
+    f"probe's own probabilities, without a code, give {by_probe:.3f}. What the unlabelled images add, at equal steps, where GPQ sees twice as many images: "
     + "; ".join(
         f"{int(labels):,} labels {spelled(row)}, {verdict(row)}"
         for labels, row in gained.items()
@@ -1360,8 +1392,8 @@ notebook.result(
 # - Unlabelled images enter by their entropy: one term pushes them and the prototypes together.
 # - Watch the codewords: used or dead, apart or in one place.
 # - Take codes and tables from the same codebooks.
-# - Unlabelled images have a price: the same time could go into the labelled ones. Compare at equal views, too. Here, and so
-#   compared, they did not pay.
+# - Unlabelled images have a price: the same time could go into the labelled ones. Compare at equal views, too. Here, so
+#   compared, no gain was measured.
 #
 # ## Exercises
 #
@@ -1480,7 +1512,9 @@ notebook.result(
     + (
         " The code ranks better than what it was made of. Why is not measured here."
         if cost.low > 0
-        else ""
+        else " The descriptors rank better: that is what the code costs."
+        if cost.high < 0
+        else " These queries cannot tell the two apart."
     )
 )
 

@@ -48,7 +48,7 @@ notebook.banner(choice, split)
 #
 # The simplest search compares pixels.
 # Write all pixel values of an image one after the other: this is a vector, and two vectors have a distance.
-# Below, a function of three lines ranks a database for a batch of queries.
+# Below, a short function ranks a database for a batch of queries.
 
 
 # %%
@@ -79,9 +79,13 @@ print(
 # %% [markdown]
 # **Shape check.** Each row is one image. The columns are its pixel values, so both tables have the same width.
 #
-# **The library's twin.** `Euclidean` gives the same distances, block by block. The two must agree where a wrong version
-# would not. A known slip is to leave out the lengths of the database vectors: what is left ranks by the inner product,
-# and long vectors come first. The check uses whole numbers, for which both are exact.
+# **The library's twin.** This book writes each method twice: from scratch on the page, to be read, and in the tested library
+# `retrieval_lib`, to be used. A cell like the next one checks that the two agree, on inputs for which a known mistake gives another
+# result. (Its first line tells our tests to compare what it prints; you can ignore it.)
+#
+# Here the twin is `Euclidean`, which computes the distances block by block. The known mistake is to leave out the lengths of the
+# database vectors: what is left ranks by the inner product, and long vectors come first. The check uses whole numbers, for which both
+# are exact.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -219,7 +223,7 @@ print(
 
 # %% [markdown]
 # **The library's twin.** `retrieval_lib.backbones` pools the same way; its regions come in three sizes, as in [9].
-# The two must agree where a wrong version would not. So the feature map below has negative values, for which a root
+# The inputs are chosen so that known mistakes show. The feature map below has negative values, for which a root
 # has no answer (GeM without its lower bound fails), and its regions have different lengths (adding them without
 # bringing each to length one fails).
 
@@ -257,8 +261,8 @@ print(
 # counts.
 #
 # The score is mAP over the whole ranking, between 0 and 1; the next section but one says exactly what it is.
-# Behind it stands a 95 % interval over the queries. The last column compares each pooling with the average, query by
-# query.
+# The two numbers behind it are its 95 % interval: they say how far the mean could move if other queries were drawn. The last column
+# compares each pooling with the average, query by query. We call a difference *beyond chance* if its interval does not hold zero.
 
 # %%
 from retrieval_lib.backbones import load_backbone
@@ -370,7 +374,7 @@ notebook.result(
 # %% [markdown]
 # ## Exact search, and why it does not scale
 #
-# Comparing a query with every database descriptor gives the right answer. What does it cost?
+# Comparing a query with every database descriptor gives the truly nearest descriptors. What does it cost?
 #
 # - **Memory**: a descriptor of $D$ numbers in single precision takes $4D$ bytes, and all of them must be at hand.
 # - **Time**: a query costs $D$ multiplications for each database image. Twice the images, twice the time.
@@ -662,7 +666,8 @@ notebook.result(
 #
 # For the divisor *retrieved* there is one more step, because the number of relevant images in the top $k$ is itself
 # a matter of chance when the cut goes through a group: the library takes the expectation for each possible number of
-# hits, weighted by its (hypergeometric) probability.
+# hits, weighted by its (hypergeometric) probability. The function below judges the whole ranking. Without a cut all relevant images
+# are found, and the three divisors are the same. The library's `evaluate` has the cut as well.
 
 
 # %%
@@ -744,14 +749,14 @@ print(
 )
 
 # %% [markdown]
-# In this book the tie-aware score is the headline. The papers' code breaks ties by the order of storage; where that is
-# shown beside it, one seeded order stands in its place.
+# This book reports the tie-aware score. The papers' code leaves tied images to the sort that it happens to use. Where a page shows
+# such a score, too, it takes one seeded order instead.
 
 # %% [markdown]
 # ## From a descriptor to a binary code
 #
 # Exact search pays for $D$ numbers an image. Must it be so many, and must they be numbers?
-# *Hashing* keeps a few bits an image. Alike images shall get alike bits.
+# *Hashing* keeps a few bits an image. Similar images should get similar bits.
 #
 # The simplest idea needs no learning. Draw a random direction $w$ and ask on which side of the plane across it a
 # descriptor lies: $b = 1$ if $w^\top x \ge 0$, else $b = 0$. One direction gives one bit; $B$ directions give a code of
@@ -854,7 +859,7 @@ notebook.result(
 
 # %% [markdown]
 # **The library's twin.** `retrieval_lib.hashing` has the same two steps, with packed bits and in blocks.
-# They must agree where a wrong version would not. So the test contains exact zeros (a version with `> 0` or with
+# The inputs are chosen so that known mistakes show. The test contains exact zeros (a version with `> 0` or with
 # `torch.sign` fails) and a code length above 127 (a version that counts in signed bytes fails).
 
 # %%
@@ -975,8 +980,8 @@ notebook.result(
 
 # %% [markdown]
 # The figure above was drawn live, with the queries and the database of this page.
-# Does it look the same on the whole data set, where papers measure? (Its levels do not compare: of each class, the first
-# thousand places are a fifth there.) The next one was *recorded*: all 10,000 test images of
+# Does it look the same on the whole data set, where papers measure? (The heights of the two figures do not compare. There
+# a thousand places can hold a fifth of the relevant images, here half of them.) The next one was *recorded*: all 10,000 test images of
 # CIFAR-10 search its 50,000 training images, with five draws of the directions. It takes a quarter of an hour on two
 # CPU cores; `python -m retrieval_lib record lsh-pixels` does it again.
 
@@ -1055,7 +1060,8 @@ shared = [len(set(row.tolist()) & set(rows[-1].tolist())) for row in rows[:-1]]
 right = (query_labels[one] == database_labels[rows]).sum(1).tolist()
 notebook.result(
     f"Of the nine images that exact search finds, the codes of 16, 64 and 512 bits find {shared[0]}, {shared[1]} and "
-    f"{shared[2]}. Of the query's label are {', '.join(map(str, right[:-1]))} and, by exact search, {right[-1]} of nine. "
+    f"{shared[2]}. Images with the query's label: {', '.join(map(str, right[:-1]))} by the codes, {right[-1]} by exact search. For one "
+    "query such counts are luck; look only at how the lists come to agree. "
     "Exact search differs from the first picture of this chapter, because here only the angle counts. Ties among short codes are broken here by the order of storage, as a user of a search engine sees it."
 )
 
@@ -1066,7 +1072,7 @@ notebook.result(
 # 64 bits, which processors do in a few clock cycles. The library [faiss](https://github.com/facebookresearch/faiss)
 # does this well, so codes are measured with it, and the floats as above: the same machine, one query at a time, the size of
 # the largest database. (Even so a whole scan takes long at a billion. An inverted file scans a part of the database only;
-# the next chapter tries one.)
+# the [second half](hashing_basics_fitted.ipynb) of this chapter tries one.)
 
 # %%
 import faiss
@@ -1087,10 +1093,10 @@ notebook.table(
     [
         {
             "what is kept": name,
-            "bytes an image": size,
+            "bytes per image": size,
             "gigabytes for a billion": size,
-            "milliseconds a query": f"{1e3 * seconds:.3f}",
-            "seconds a query at a billion": f"{1e9 * seconds / count:.2f}",
+            "milliseconds per query": f"{1e3 * seconds:.3f}",
+            "seconds per query, a billion": f"{1e9 * seconds / count:.2f}",
         }
         for name, size, seconds in (
             (f"{dimension} floats", 4 * dimension, measured[count]),
@@ -1112,7 +1118,7 @@ notebook.result(
 #
 # - **The code is only as good as the descriptor.** LSH estimates angles between pixel vectors. Where pixels mislead,
 #   a thousand bits mislead as well. The later chapters learn descriptor and code together.
-# - **Random directions do not look at the data.** The next part of this chapter fits the directions to the data.
+# - **Random directions do not look at the data.** The [second half](hashing_basics_fitted.ipynb) of this chapter fits the directions to the data.
 # - **Trap: a cut-off in a sort.** Published evaluation code often sorts Hamming distances and takes the first
 #   $k$. With a stable sort and a database sorted by label this moves the score, as you saw; with an unstable sort the order of
 #   the tied images depends on the library.
@@ -1213,7 +1219,7 @@ for bits in (16, 32, 64, 128):
         {
             "bits": bits,
             "buckets": f"{1 + bits + comb(bits, 2):,}",
-            "images found a query": round(
+            "images found per query": round(
                 float((distances <= 2).sum(1).float().mean()), 2
             ),
             "queries that find none": f"{float((distances > 2).all(1).float().mean()):.0%}",

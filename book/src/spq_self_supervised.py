@@ -48,22 +48,15 @@ notebook.banner(choice, split)
 # %%
 #| name: fig-spq
 #| tags: hide-input
-#| caption: SPQ. Solid frames are steps, brown ones learn, dashed red ones are terms of the loss.
+#| caption: SPQ. Solid frames are steps, brown ones learn, dashed orange ones are terms of the loss.
 #| alt: A diagram. An image becomes two pictures, view a above and view b below. Both go through the same network and
 #|   become descriptors; each descriptor goes through the same codebooks and becomes a quantized one. The arrows to the
 #|   two terms of the loss cross: descriptor a meets quantized b, and descriptor b meets quantized a.
-from dataclasses import replace
-
 from retrieval_lib.augmentation import SIMCLR, RandomView, settings_for
 from retrieval_lib.plots.diagram import Arrow, Box, diagram
 
 channels, side = images.images.shape[1], tuple(images.images.shape[2:])
-mild = replace(
-    SIMCLR.without("blur"),
-    crop_area=(0.25, 1.0),
-    jitter_strength=(0.2, 0.2, 0.4, 0.1),
-)
-view = RandomView(settings_for(mild, images.name, channels), side)
+view = RandomView(settings_for(SIMCLR, images.name, channels), side)
 example = images.images[split.train[4:5]]
 square = {"width": 0.75, "height": 0.75}
 boxes = {
@@ -112,13 +105,15 @@ diagram(
 #
 # $$ L = \mathrm{NTX}([X_a; Z_b]) + \mathrm{NTX}([X_b; Z_a]), \qquad \tau = 0.5 . $$
 #
-# $[X; Z]$ stacks the rows of both.
+# $X_a$ holds the descriptors of view $a$, and $Z_b$ what those of view $b$ were quantized to; $[X; Z]$ stacks the rows of both.
 # The rows are mixed as in the published code. So two descriptors are negatives, too, and so are two quantized ones. The
 # figure of the paper draws pairs of a descriptor and a quantized one only [6].
 #
 # What does the loss read? Here is the matrix of a batch of four images, from a network that has not been trained yet.
 
 # %%
+from dataclasses import replace
+
 from retrieval_lib.experiments.budgets import whitened_network
 from retrieval_lib.methods.base import describe
 from retrieval_lib.methods.spq import SPQ, SPQSettings
@@ -134,6 +129,12 @@ def new_method(settings, seed=0):
     return SPQ(network, settings, seed).to(device)
 
 
+mild = replace(  # than the published views: larger crops, weaker colours
+    SIMCLR.without("blur"),
+    crop_area=(0.25, 1.0),
+    jitter_strength=(0.2, 0.2, 0.4, 0.1),
+)
+view = RandomView(settings_for(mild, images.name, channels), side)
 chosen = SPQSettings(bits=32, view=mild, temperature=0.2)
 untrained = new_method(chosen).eval()
 count = sum(p.numel() for p in untrained.parameters())
@@ -304,11 +305,12 @@ for name, value in slips.items():
 # This training is short, and its setting is not the published one. The views are *milder*: a crop keeps at
 # least a quarter of the area, brightness and contrast change half as much, and nothing is blurred. (Digits are only
 # cropped; a mirrored digit would be another one.) $\tau$ is 0.2 instead of 0.5. These two and the learning rate are taken
-# from five short trials on CIFAR-10, which hardly differ and stand further down. Other things come with the network of this book: a smaller net
+# from five short trials on CIFAR-10 [17]. They hardly differ; all are listed below. Other things come with the network of this book: a smaller net
 # whose first layer is computed from images and not learned; a larger learning rate, which rises for the first twentieth of
 # the steps and then falls to 0 along a cosine; and AdamW, whose weight decay does not pass through Adam's own scaling.
 #
-# The score, the use of the codewords and the figure are taken anew about once an epoch.
+# The score, the use of the codewords and the figure are taken anew about once an epoch. *Perplexity* says how many codewords of a
+# codebook are used in effect: all, if they are used alike; one, if it is used alone.
 #
 # The score is mAP@1000 on the *validation part*: images held out of the training, which search 5,000 others, to be quick.
 # Ranking a thousand of five thousand is another task than ranking a thousand of all: do not compare this score with the
@@ -370,16 +372,16 @@ notebook.result(
     f"{history.steps[-1]:,} steps of {settings.batch_size} images took {history.seconds[-1] / 60:.1f} minutes here. The "
     f"validation score went from {history.scores[0]:.3f} to {history.scores[-1]:.3f}. The contrast, a mean over the "
     f"{history.steps[0]} steps before each point, went from {contrasts[0]:.2f} to {contrasts[-1]:.2f}; a network to which all "
-    f"rows are alike has {2 * math.log(2 * settings.batch_size - 1):.2f}. *Perplexity* says how many codewords are used in effect: "
-    f"{words} if all are used alike, 1 if one is used alone. A codebook used {by_step[0].mean():.1f} before the training, and "
-    f"{by_step[-1].mean():.1f} after it (mean over the codebooks; the least {by_step[-1].min():.1f})."
+    f"rows are alike has {2 * math.log(2 * settings.batch_size - 1):.2f}. In effect a codebook used {by_step[0].mean():.1f} of its "
+    f"{words} codewords before the training, and {by_step[-1].mean():.1f} after it (mean over the codebooks; the least {by_step[-1].min():.1f})."
 )
 
 # %% [markdown]
 # ### What the codebooks did
 #
 # No term of the loss asks that all codewords be used. A codeword that has hardly any weight in any $z$ has hardly any
-# gradient that could bring it back. So usage is the first thing to watch. Did codewords die here? (With the published
+# gradient that could bring it back. So usage is the first thing to watch. And it needs no label: where you have none, it is the one
+# thing beside the loss that you can watch. Did codewords die here? (With the published
 # $\tau_q$ a soft choice mixes most of the codewords, as we shall see: then even one that no code takes has a gradient.)
 
 # %%
@@ -396,7 +398,7 @@ usage_over_time(history)
 #| caption: The first part of the validation images' descriptors and its codewords (stars), at four moments, in one plane.
 #|   As above, lengths are taken away.
 #| alt: Four scatter plots with common axes: coloured points, and the codewords as stars. At first the points form a small heap,
-#|   with the stars in and around it; later both are spread over the same round area. Points of different classes overlap.
+#|   with the stars in and around it; later the points spread over a round area, and the stars lie in its inner part. Points of different classes overlap.
 codewords_over_time(
     history, images.labels[history.points], images.class_names, angles=True
 )
@@ -404,8 +406,9 @@ codewords_over_time(
 # %%
 #| tags: hide-input
 without_image = [usage_of(s) == 0 for s in history.snapshots]  # each (M, K)
-before, after = without_image[0], without_image[-1]
-woken, lost = int((before & ~after).sum()), int((after & ~before).sum())
+idle_before, idle_after = without_image[0], without_image[-1]
+woken = int((idle_before & ~idle_after).sum())
+lost = int((idle_after & ~idle_before).sum())
 lowest = min(range(len(by_step)), key=lambda i: float(by_step[i].mean()))
 
 
@@ -420,12 +423,12 @@ def relative_length(moment):
 
 long = [relative_length(history.snapshots[i]) for i in (0, -1)]
 notebook.result(
-    f"Of {books * words} codewords, {int(before.sum())} stood for none of the {len(history.points)} images shown before the "
-    f"training, and {int(after.sum())} after it: {woken} of the first came into use, without any term that asks for it, and {lost} "
-    f"others went out of use. The mean perplexity was lowest, {by_step[lowest].mean():.1f}, at step "
+    f"Of {books * words} codewords, {int(idle_before.sum())} stood for none of the {len(history.points)} images shown before the "
+    f"training, and {int(idle_after.sum())} after it: {woken} of the first came into use, without any term that asks for it, and {lost} "
+    f"others went out of use. So few images miss a rare codeword: one without an image here need not be dead. The mean perplexity was lowest, {by_step[lowest].mean():.1f}, at step "
     f"{history.snapshots[lowest].step:,}. "
-    f"A codeword is {long[0]:.2f} times as long as a part of a descriptor before the training, and {long[1]:.2f} times after it, in "
-    "mean. The loss compares angles; nothing asks the two to be of one length. That is why the figure takes the lengths away."
+    f"A codeword is {long[0]:.2f} times as long as a part of a descriptor before the training, and {long[1]:.2f} times after it, on "
+    "average. The loss compares angles; nothing asks the two to be of one length. That is why the figure takes the lengths away."
 )
 
 # %% [markdown]
@@ -436,7 +439,8 @@ notebook.result(
 # %%
 #| name: fig-spq-batch-after
 #| caption: After the training: the same batch.
-#| alt: The same two matrices as before the training, with the same frames and crosses.
+#| alt: The same two matrices as before the training, with the same frames and crosses. Now each framed cell is lighter than the
+#|   others of its row.
 draw_batch(method)
 
 
@@ -475,8 +479,9 @@ notebook.result(
     f"Play the game with {len(players)} validation images, which were not trained on; by chance "
     f"{1 / (2 * len(players) - 1):.1%} of the rows would find their partner. Descriptors among descriptors: {early[0]:.0%} "
     f"found it as the nearest of all before the training, and {late[0]:.0%} do now. Descriptors and quantized ones: "
-    f"{early[1]:.0%} before, {late[1]:.0%} now. In the second game a partner is of the other kind: the nearest row was for "
-    f"{early[2]:.0%} of the rows before the training, and is for {late[2]:.0%} now."
+    f"{early[1]:.0%} before, {late[1]:.0%} now. In the second game the partner of a descriptor is a quantized vector, and the "
+    f"other way round. So the two kinds have to lie among each other first: before the training {early[2]:.0%} of the rows had one of the "
+    f"other kind nearest, now {late[2]:.0%}."
 )
 
 # %% [markdown]
@@ -560,11 +565,11 @@ notebook.result(
 # both by name. Beside them stand:
 #
 # - the same descriptors without any code: what quantization costs;
-# - **PQ fitted afterwards**: k-means on SPQ's own descriptors, in place of the learned codebooks. Does learning them
-#   jointly pay?
+# - **PQ [14] fitted afterwards**: k-means on SPQ's own descriptors, in place of the learned codebooks. Does learning them
+#   jointly pay? [SPQ in numbers](spq_recorded.ipynb) asks it of several trainings;
 # - these two again with descriptors of norm 1. The loss compares angles, so that the lengths of descriptors may be noise
 #   to a distance;
-# - the untrained network with PQ; PQ on pixels; and OPQ on pixels, brought by PCA to as many numbers as SPQ's descriptors.
+# - the untrained network with PQ; PQ on pixels; and OPQ [15] on pixels, brought by PCA to as many numbers as SPQ's descriptors.
 #
 # All are judged with the same queries, a part of them, to keep this page short; SPQ itself with all of them, too.
 
@@ -633,14 +638,16 @@ unit = {name: F.normalize(x, dim=1) for name, x in vectors.items()}
 found["SPQ, no code, norm 1"] = evaluate(
     Euclidean(unit["query"][some], unit["database"]), some_judged, k=k
 )
+
+# %%
+#| tags: hide-input
 learn = torch.randperm(
     len(search.database), generator=torch.Generator().manual_seed(0)
 )[:10000]
-for name, fit in (("PQ", fit_pq), ("OPQ", fit_opq)):
-    after = fit(vectors["database"][learn], books, words)
-    found[f"{name} on SPQ's descriptors"] = score(after, vectors)
-    if name == "PQ":
-        pq_after = after
+pq_after = fit_pq(vectors["database"][learn], books, words)
+opq_after = fit_opq(vectors["database"][learn], books, words)
+found["PQ on SPQ's descriptors"] = score(pq_after, vectors)
+found["OPQ on SPQ's descriptors"] = score(opq_after, vectors)
 found["PQ on SPQ's descriptors, norm 1"] = score(
     fit_pq(unit["database"][learn], books, words), unit
 )
@@ -703,7 +710,7 @@ notebook.result(
     f"norm 1: {against_unit}. Without a code, descriptors of norm 1 have {no_code:.3f}. "
     + (
         "So the learned codebooks are not the better ones for this search. But the descriptors were learned with them: what "
-        "joint training gave to *them*, this does not say. "
+        "joint training gives to *them* is asked on [another page](spq_recorded.ipynb). "
         if "less" in against_pq
         else ""
     )
@@ -832,6 +839,11 @@ notebook.result(
         and shares["SPQ"].high < 1
         else ""
     )
+    + (
+        "The untrained network's wrong results are less alike: this likeness was learned, without a label. "
+        if learned.high < 0
+        else ""
+    )
     + "The rows above were chosen to show the likeness at its clearest. Where no label teaches, an image that looks alike is "
     "a good answer: nobody told the network that the subject counts and the background does not. (Part of the likeness is not "
     "in the code: classes that are easily mistaken, as cats and dogs, share their layout, too.)"
@@ -841,7 +853,8 @@ notebook.result(
 # ## How hard should a choice be? $\tau_q$ from 0.2 to 20
 #
 # The paper's misprint makes a lesson. Take the trained descriptors and codebooks as they are and only change $\tau_q$:
-# how many codewords does $z_m$ mix, and how near is $z$ to its descriptor, and to the code that a search would use?
+# how many codewords does $z_m$ mix, and how near is $z$ to its descriptor, and to the code that a search would use? Networks that
+# were trained with other values, their score and use, stand in [SPQ in numbers](spq_recorded.ipynb).
 
 # %%
 #| name: fig-spq-temperature
@@ -873,7 +886,7 @@ for axis, title in zip(
     axis.set_xscale("log")
     axis.set_xticks([0.2, 1, 5, 20], ["0.2", "1", "5", "20"])
     axis.minorticks_off()
-    set_titles(axis, "τ_q", "", title)
+    set_titles(axis, r"$\tau_q$", "", title)
 finish(figure)
 
 
@@ -892,8 +905,8 @@ notebook.result(
         else "something nearer to the code than to the descriptor. "
     )
     + (
-        f"Where z has a cosine of {cosines[4]:.2f} with x, the game of x with z is nearly the game of x with x, SimCLR's. That may "
-        "be one reason why codebooks that are fitted afterwards serve about as well. "
+        f"Where z has a cosine of {cosines[4]:.2f} with x, the games of x with z and of x with x, SimCLR's, look nearly alike. They do "
+        "not train alike: [SPQ in numbers](spq_recorded.ipynb) compares the two. "
         if cosines[4] > 0.95
         else ""
     )
@@ -919,11 +932,9 @@ notebook.table(
     [
         {
             "views": row.view,
-            "batch": int(row.batch_size),
             "learning rate": f"{row.learning_rate:g}",
             "τ": f"{row.temperature:g}",
             "validation mAP@1000": f"{row.mean:.3f}",
-            "seeds": row.seeds,
         }
         for row in by_trial.itertuples()
     ]
@@ -941,7 +952,7 @@ longer_told = f"After 2,000 steps, with mild views, τ = 0.5 has {hot:.3f} and �
     ": a longer training would choose otherwise. " if hot > cold else ". "
 )  # fmt: skip
 notebook.result(
-    f"*Published* views are those of the paper; *gentle* ones have larger crops and no blur; *mild* ones were told above. The live run takes the first line: {taken.view} views, rate "
+    f"*Published* views are those of the paper; *gentle* ones have larger crops and no blur; *mild* ones were described above. The live run takes the first line: {taken.view} views, rate "
     f"{taken.learning_rate:g}, temperature {taken.temperature:g}. The last line is {taken['mean'] - last['mean']:.3f} "
     "below it. One seed each, and nobody knows how much a seed moves them: these trials hardly tell the settings apart. The "
     f"lines with τ = 0.5 lie within {alike:.3f} of each other. "
@@ -967,19 +978,22 @@ notebook.result(
 # - plain distances in the search, where this page adds squared ones (what this alone does is measured above);
 # - a GPU, where this page had two CPU cores.
 #
-# Which of the others counts how much is not measured here.
+# What size, time and views do, and what a long training reaches, stands on [another page](spq_recorded.ipynb). What each of the others is worth, we did not measure.
 # `python -m retrieval_lib paper spq` trains with the paper's network, views, temperature, batch and epochs, on a GPU, and goes on
 # where it was stopped. It holds a tenth of the training images back to judge, and takes AdamW with a rate that falls over the
 # whole training; `--help` says which images and lists it needs.
 #
 # ## Limits, traps and common mistakes
 #
+# - **What took longer** stands on [another page](spq_recorded.ipynb): a long run, what limits it, the length of the code, variants of the
+#   loss and of the views, a collapse, and a few labels that come later.
 # - **Nobody said what counts.** Two views share their background as well as their subject. The code keeps both.
 # - **The views are the teacher.** What a view changes, the code learns to ignore. With colour jitter it cares less about
 #   colour; for a search by colour that is a mistake.
 # - **Every other image is a negative.** In a batch of 256 with ten classes, about a tenth of the negatives show the same
 #   class. The loss pushes them away all the same.
-# - **No term keeps the codewords in use.** Watch usage and perplexity; the loss alone does not show a dead codeword.
+# - **No term keeps the codewords in use.** Watch usage and perplexity; the loss alone does not show a dead codeword. A training that
+#   collapses is [shown in numbers](spq_recorded.ipynb): use tells it before the score does.
 # - **Trap: `eval()` without `train()` after it.** The published script evaluates now and then and does not switch back.
 #   From then on batch normalization is frozen. Ours restores the mode, and a test watches it.
 # - **Trap: a schedule in the wrong unit.** The script counts the length of its cosine schedule in batches, and advances it once
@@ -1031,7 +1045,7 @@ for m in (1, 2, 4, 8):
 notebook.table(rows)
 notebook.result(
     f"Half of the codebooks keep {left[4] / left[8]:.0%} of the score of all. No codebook was asked to come first. With "
-    f"one codebook there are at most {words} different codes, so that nearly the whole database is tied: the score is an "
+    f"one codebook there are at most {words} different codes, so that each image is tied with many others: the score is an "
     "expected value over the orders of the tied images."
 )
 
@@ -1073,7 +1087,7 @@ def named_right(own_quantizer, own_vectors):
 
 shares = (
     named_right(quantizer, vectors),
-    named_right(fit_pq(before["database"][learn], books, words), before),
+    named_right(untrained_pq, before),
 )
 notebook.result(
     f"With a hundred labels {shares[0]:.1%} of {len(labels):,} queries are named right by SPQ's codes, and {shares[1]:.1%} "

@@ -51,6 +51,16 @@ class ViewSettings:
             raise ValueError(f"shift={self.shift}: give a number of pixels, 0 for none.")
         if self.border not in BORDERS:
             raise ValueError(f"border={self.border!r}: choose {' or '.join(BORDERS)}.")
+        smallest, largest = self.crop_area
+        if not 0.0 < smallest <= largest <= 1.0:
+            raise ValueError(
+                f"crop_area={self.crop_area}: give two shares of an image, above 0 and at most 1, the smaller one first."
+            )
+        smallest, largest = self.blur_deviation
+        if not 0.0 < smallest <= largest:
+            raise ValueError(
+                f"blur_deviation={self.blur_deviation}: give two positive numbers of pixels, the smaller one first."
+            )
         smallest, largest = self.occlusion_area
         if not 0.0 < smallest <= largest < 1.0:
             raise ValueError(
@@ -97,7 +107,9 @@ def settings_for(settings: ViewSettings, dataset: str, channels: int) -> ViewSet
         channels: 1 or 3.
     """
     if dataset == "mnist":
-        settings = replace(settings.without("flip", "jitter", "grey", "occlusion"), crop_area=(0.5, 1.0))
+        smallest, largest = settings.crop_area
+        area = (max(0.5, smallest), largest if largest > 0.5 else 1.0)
+        settings = replace(settings.without("flip", "jitter", "grey", "occlusion"), crop_area=area)
     elif channels == 1:
         brightness, contrast, _, _ = settings.jitter_strength
         settings = replace(settings.without("grey"), jitter_strength=(brightness, contrast, 0.0, 0.0))

@@ -88,7 +88,6 @@ def _describe(images: ImageSet, backbone: Backbone, indices: Tensor) -> str:
         "images": images.content_hash,
         "indices": _digest(indices),
         "backbone": type(backbone).__name__,
-        "size": getattr(backbone, "size", None),
         "autocast": str(backbone.autocast),
         "weights": hashlib.sha256(json.dumps(sorted(weights)).encode()).hexdigest()
         + _digest(*(weights[name] for name in sorted(weights))),

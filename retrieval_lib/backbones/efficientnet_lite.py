@@ -64,6 +64,8 @@ class EfficientNetLite0(Backbone):
         ValueError: size is no multiple of 32, or the weight file is not the expected one.
     """
 
+    geometry = ("size",)
+
     def __init__(self, channels: int = 3, size: int = 96, autocast: torch.dtype | None = None):
         if size < 32 or size % 32:
             raise ValueError(f"size={size}: give a multiple of 32 pixels, for which the network's padding is right.")

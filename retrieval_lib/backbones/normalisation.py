@@ -1,5 +1,8 @@
 """Mean and deviation of a data set's channels, and the module that removes them."""
 
+import math
+from itertools import cycle, islice
+
 import torch
 from torch import Tensor, nn
 
@@ -76,20 +79,30 @@ class Normalise(nn.Module):
 
 
 @torch.no_grad()
-def settle_batch_statistics(backbone: nn.Module, images: Tensor, batch_size: int = 256, batches: int = 10) -> None:
+def settle_batch_statistics(backbone: nn.Module, images: Tensor, batch_size: int = 256) -> None:
     """Give a network the batch statistics of real images.
 
     Without them an untrained one is judged with the mean 0 and the variance 1 that batch normalization starts from, which
     fit no image, and a trained one with statistics of the random views that it saw last. A training is not changed by
-    it: it normalizes by the statistics of its own batches.
+    it: it normalizes by the statistics of its own batches. What was there before weighs less than a hundredth after it.
 
     Args:
         backbone: takes images between 0 and 1; it is left in evaluation mode.
-        images: (N, C, H, W) uint8, training images as they are; the first ones are taken.
-        batch_size, batches: how many are taken at once, and how often.
+        images: (N, C, H, W) uint8, training images as they are; the first ones are taken, and few ones again and again.
+            A remainder of less than half a batch is left out: it would weigh as much as a whole one.
+        batch_size: how many are taken at once.
+
+    Raises:
+        ValueError: there are no images.
     """
+    if not len(images):
+        raise ValueError("There are no images to take statistics of; give at least one batch of training images.")
+    moments = [m.momentum for m in backbone.modules() if isinstance(m, nn.BatchNorm2d) and 0 < (m.momentum or 0) < 1]
+    passes = max((math.ceil(math.log(0.01) / math.log(1 - momentum)) for momentum in moments), default=0)
     backbone.train()
     device = next(backbone.parameters()).device
-    for part in images[: batch_size * batches].split(batch_size):
+    parts = images.split(batch_size)
+    whole = [part for part in parts if 2 * len(part) >= batch_size] or parts
+    for part in islice(cycle(whole), passes):
         backbone(part.to(device).float() / 255)
     backbone.eval()

@@ -1,11 +1,15 @@
 """Pretrained networks of torchvision, for the papers' settings: AlexNet and ResNet-50 for images of 224 pixels."""
 
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
 import torch
 from torch import Tensor, nn
-from torchvision.models import AlexNet_Weights, ResNet50_Weights, alexnet, resnet50
+from torchvision.models import AlexNet_Weights, ResNet50_Weights, WeightsEnum, alexnet, resnet50
 
 from retrieval_lib.backbones.base import Backbone
 from retrieval_lib.backbones.normalisation import Statistics
+from retrieval_lib.files import sha256_of_file
 
 IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # what these weights were trained with
 
@@ -13,8 +17,8 @@ IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # what th
 class TorchvisionNetwork(Backbone):
     """A torchvision network without its last layer.
 
-    The weights come from torchvision's server, at the first use; their checksum is compared and reading them runs no
-    code.
+    The weights come from torchvision's server, at the first use; their checksum is compared, also where they lie in the
+    cache of `torch.hub`, and reading them runs no code.
 
     Args:
         channels: must be 3.
@@ -23,7 +27,7 @@ class TorchvisionNetwork(Backbone):
         autocast: see `Backbone`.
 
     Raises:
-        ValueError: the images are grey.
+        ValueError: the images are grey, or the weights in the cache are not those that their name says.
         OSError: the weights cannot be fetched.
     """
 
@@ -37,6 +41,7 @@ class TorchvisionNetwork(Backbone):
             torch.manual_seed(seed)
             self.network = self.build()
         if pretrained:
+            check_cached(self.weights)
             weights = self.weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
             self.network.load_state_dict(weights)
         self.drop_classifier()
@@ -49,6 +54,21 @@ class TorchvisionNetwork(Backbone):
                 f"images has shape {tuple(images.shape)}; this network takes images of at least {self.smallest} "
                 "pixels. Load them larger: size=224."
             )
+
+
+def check_cached(weights: WeightsEnum) -> None:
+    """Compare weights in the cache with the SHA-256 in their name; torch.hub does so when it downloads them only.
+
+    Raises:
+        ValueError: the file is another one.
+    """
+    file = Path(torch.hub.get_dir()) / "checkpoints" / PurePosixPath(urlsplit(weights.url).path).name
+    expected = file.stem.rpartition("-")[2]  # its first digits: resnet50-0676ba61.pth
+    if file.is_file() and not (found := sha256_of_file(file)).startswith(expected):
+        raise ValueError(
+            f"{file} has the wrong checksum: SHA-256 {found}, but its name says {expected}…. The file is damaged or "
+            "incomplete; remove it, and it is downloaded again."
+        )
 
 
 class AlexNet(TorchvisionNetwork):

@@ -33,17 +33,27 @@ def load_folder(path, *, labels=None, size: int | None = None) -> ImageSet:
     Raises:
         NotADirectoryError: there is no such folder.
         FileNotFoundError: the CSV file, or an image that it names, is missing.
-        ValueError: a class without images, an image that cannot be read, images of different size or channels, an
-            image without a label, a table without the two columns or in another encoding than UTF-8.
+        ValueError: a class without images, an image that cannot be read or has more than 8 bits a channel, images of
+            different size or channels, an image without a label, a table without the two columns or in another encoding
+            than UTF-8.
     """
     root = Path(path).expanduser()
     if not root.is_dir():
         raise NotADirectoryError(f"{root} is no folder; give the folder that holds your images.")
     files, names = read_table(root, Path(labels)) if labels is not None else _by_folder(root)
     targets, class_names = to_targets(names)
+    return image_set(
+        own_name(root), f"the folder {root.resolve().name}", read_images(files, size), targets, class_names
+    )
+
+
+def own_name(root: Path) -> str:
+    """The name of a reader's images: that of their folder, but never that of a known data set.
+
+    The views and protocols of a known set are not for these images.
+    """
     name = root.resolve().name
-    own = f"own {name}" if name in KNOWN else name  # the views and protocols of a known set are not for these images
-    return image_set(own, f"the folder {name}", read_images(files, size), targets, class_names)
+    return f"own {name}" if name in KNOWN else name
 
 
 def to_targets(names: list[list[str]]) -> tuple[torch.Tensor, list[str]]:
@@ -122,6 +132,10 @@ def _read(file: Path, size: int | None) -> np.ndarray:
     try:
         with Image.open(file) as image:
             image.load()
+            if image.mode[0] in "IF":  # 16 and 32 bits: brought to 8, they would be cut off at 255, that is white
+                raise ValueError(
+                    f"{file} has more than 8 bits a channel (mode {image.mode}); save it with 8 bits a channel."
+                )
             image = ImageOps.exif_transpose(image)  # a photo taken upright is often stored on its side
             grey = image.mode in ("L", "1") and size is None
             image = image.convert("L" if grey else "RGB")

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from retrieval_lib.data.folder import read_images, read_table, to_targets
+from retrieval_lib.data.folder import own_name, read_images, read_table, to_targets
 from retrieval_lib.data.images import ImageSet, fixed_order, image_set
 from retrieval_lib.data.splits import Search, Split, finish_split
 
@@ -52,7 +52,8 @@ def load_lists(
                 raise ValueError(f"{file.name} has other labels in the list {name} than in a list before; mend one.")
     files = list(labels)
     targets, class_names = to_targets(list(labels.values()))
-    images = image_set(root.name, f"lists of {root.name}", read_images(files, size), targets, class_names)
+    source = f"lists of {root.resolve().name}"
+    images = image_set(own_name(root), source, read_images(files, size), targets, class_names)
     place = {files[number]: position for position, number in enumerate(fixed_order(len(files)).tolist())}
     position = {name: torch.tensor([place[file] for file in members[name]]).sort().values for name in LISTS}
     return images, _split(images, position, held_out, learn_from_database)

@@ -9,6 +9,7 @@ import torch
 from retrieval_lib.data.drawing import ClassDraw
 from retrieval_lib.data.images import ImageSet
 from retrieval_lib.data.splits import Search, Split, finish_split
+from retrieval_lib.profiles import PROFILES
 
 NONE = torch.empty(0, dtype=torch.int64)
 
@@ -57,9 +58,10 @@ def protocol_for(images: ImageSet, task: str, profile: str) -> str:
         profile: `quick`, `book` or `full`.
 
     Raises:
-        ValueError: the data set has no protocol for this task.
+        ValueError: there is no such profile, or the data set has no protocol for this task.
     """
-    size = 0 if profile == "quick" else 1 if profile == "book" else 2
+    if profile not in PROFILES:
+        raise ValueError(f"There is no profile {profile!r}; choose one of {', '.join(PROFILES)}.")
     table = {
         ("cifar10", "supervised"): ("cifar10-1k-20k", "cifar10-1k-20k", "cifar10-10k-50k"),
         ("cifar10", "semi-supervised"): ("cifar10-1k-5k-20k", "cifar10-1k-5k-20k", "cifar10-1k-5k-54k"),
@@ -71,7 +73,7 @@ def protocol_for(images: ImageSet, task: str, profile: str) -> str:
         ("orl", "unseen faces"): ("orl-unseen",) * 3,
     }
     if (images.name, task) in table:
-        return table[images.name, task][size]
+        return table[images.name, task][PROFILES.index(profile)]
     known = {name for name, _ in table}
     if images.name not in known and task == "supervised":
         return "folder"

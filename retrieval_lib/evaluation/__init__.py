@@ -5,7 +5,7 @@ from retrieval_lib.evaluation.distances import ADC, Distances, Euclidean, Hammin
 from retrieval_lib.evaluation.evaluate import Scores, evaluate, precision_recall_curve
 from retrieval_lib.evaluation.open_set import NOBODY, OpenSetCurve, identify, open_set_curve
 from retrieval_lib.evaluation.relevance import Relevance
-from retrieval_lib.evaluation.statistics import Interval, mean_interval, paired_difference
+from retrieval_lib.evaluation.statistics import Interval, mean_interval, paired_difference, repeatability_limit
 from retrieval_lib.evaluation.tie_groups import TieGroups
 from retrieval_lib.evaluation.verification import (
     ROC,
@@ -40,6 +40,7 @@ __all__ = [
     "open_set_curve",
     "paired_difference",
     "precision_recall_curve",
+    "repeatability_limit",
     "roc",
     "threshold_at",
 ]

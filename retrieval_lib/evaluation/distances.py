@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from retrieval_lib.hashing import hamming_distance
+from retrieval_lib.quantization import check_codes
 
 CODES_AT_ONCE = 4096  # what is made of them on the way stays in the processor's cache
 
@@ -71,16 +72,9 @@ class ADC:
     levels = None
 
     def __init__(self, tables: Tensor, codes: Tensor):
-        if tables.ndim != 3 or codes.ndim != 2 or tables.shape[1] != codes.shape[1]:
-            raise ValueError(
-                f"tables {tuple(tables.shape)} and codes {tuple(codes.shape)} do not belong together; "
-                "expected (Q, M, K) and (N, M)."
-            )
-        if codes.is_floating_point() or codes.dtype == torch.bool:
-            raise ValueError(f"codes are {codes.dtype}; expected integers, the numbers of codewords.")
-        for code in (int(codes.min()), int(codes.max())) if codes.numel() else ():
-            if not 0 <= code < tables.shape[2]:
-                raise ValueError(f"A code names codeword {code}, but the tables have 0 to {tables.shape[2] - 1}.")
+        if tables.ndim != 3:
+            raise ValueError(f"tables have shape {tuple(tables.shape)}; expected (Q, M, K).")
+        check_codes(codes, tables.shape[2], tables.shape[1])
         self.tables, self.codes = tables, codes
         self.shape = (len(tables), len(codes))
 

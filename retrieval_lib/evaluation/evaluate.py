@@ -106,7 +106,7 @@ queries without a hit count 0)
         raise ValueError(f"There is no divisor {divisor!r}; choose from {', '.join(DIVISORS)}.")
     if queries_without_hit not in ("zero", "left out"):
         raise ValueError(f"queries_without_hit={queries_without_hit!r}: choose `zero` or `left out`.")
-    k = _checked_k(k, distances.shape[1])
+    k = checked_k(k, distances.shape[1])
     precisions, hits, recalls = [], [], []
     for groups in tie_groups(distances, relevance, k, ties=ties, seed=seed, memory=memory):
         precisions.append(average_precision(groups, k, divisor))
@@ -166,6 +166,17 @@ def precision_recall_curve(
     return ks, precision / queries, recall / queries
 
 
+def checked_k(k: int | None, database: int) -> int:
+    """How many places of a ranking are judged: k, at most all; None for all.
+
+    Raises:
+        ValueError: k is below 1.
+    """
+    if k is not None and k < 1:
+        raise ValueError(f"k={k}: a ranking has at least one place.")
+    return database if k is None else min(k, database)
+
+
 def block_size(database: int, k: int, counted: bool, memory: int) -> int:
     """How many queries are judged at a time: as many as the memory holds, at least one."""
     return max(1, memory // (database * (BYTES_COUNTED if counted else BYTES_SORTED) + k * BYTES_JUDGED))
@@ -203,9 +214,3 @@ def tie_groups(
                 yield group_sorted(block, relevant, k)
     finally:
         line.close()
-
-
-def _checked_k(k: int | None, database: int) -> int:
-    if k is not None and k < 1:
-        raise ValueError(f"k={k}: a ranking has at least one place.")
-    return database if k is None else min(k, database)

@@ -43,7 +43,8 @@ def identify(distances: Distances, database_labels: Tensor, threshold: float, se
         (Q,) int64.
 
     Raises:
-        ValueError: the labels are not (N,) numbers from 0, there are no queries, or a distance is NaN.
+        ValueError: the labels are not (N,) numbers from 0, the database is empty, there are no queries, or a distance
+            is NaN.
 
     >>> from retrieval_lib.evaluation import Hamming
     >>> people = Hamming(torch.tensor([[True, True], [False, False]]), torch.tensor([[True, False], [True, True]]))
@@ -55,6 +56,8 @@ def identify(distances: Distances, database_labels: Tensor, threshold: float, se
             f"database_labels are {database_labels.dtype} {tuple(database_labels.shape)}; expected one number for each "
             f"of the {distances.shape[1]} database images."
         )
+    if not len(database_labels):
+        raise ValueError("The database is empty; there is nothing to search.")
     if int(database_labels.min()) < 0:
         raise ValueError(f"A person has the number {int(database_labels.min())}; {NOBODY} means nobody, count from 0.")
     order = torch.randperm(distances.shape[1], generator=torch.Generator().manual_seed(seed))
@@ -107,9 +110,12 @@ def open_set_curve(known: Distances, relevance: Relevance, unknown: Distances) -
     near, chance = torch.cat(nearest), torch.cat(right)  # (Q,) each
     strange = torch.cat([block.amin(1).double() for _, _, block in query_blocks(unknown)])  # (U,)
     thresholds = torch.cat([torch.tensor([-torch.inf], dtype=torch.float64), torch.cat([near, strange]).unique()])
-    named = (near.unsqueeze(1) <= thresholds).double()  # (Q, T)
-    return OpenSetCurve(
-        thresholds,
-        (strange.unsqueeze(1) <= thresholds).double().mean(0),
-        (named * chance.unsqueeze(1)).mean(0),
-    )
+    ones = torch.ones_like(strange)
+    return OpenSetCurve(thresholds, _share(strange, ones, thresholds), _share(near, chance, thresholds))
+
+
+def _share(nearest: Tensor, weights: Tensor, thresholds: Tensor) -> Tensor:
+    """The mean over queries (n,) of the weights of those within each threshold: (T,), without n x T numbers between."""
+    ordered, order = nearest.sort()
+    sums = torch.cat([weights.new_zeros(1), weights[order].cumsum(0)])  # (n + 1,)
+    return sums[torch.searchsorted(ordered, thresholds, right=True)] / len(nearest)

@@ -5,6 +5,7 @@ by name are in `retrieval_lib.experiments.catalogue`: importing it imports every
 """
 
 from retrieval_lib.experiments.grid import Cell, Grid, Job
+from retrieval_lib.experiments.records import kept_weights
 from retrieval_lib.experiments.table import over_seeds, read_results
 from retrieval_lib.experiments.values import Value, judge
 
@@ -14,6 +15,7 @@ __all__ = [
     "Job",
     "Value",
     "judge",
+    "kept_weights",
     "over_seeds",
     "read_results",
 ]

@@ -51,7 +51,7 @@ TINY = Budget((8, 16, 16), 60, batch_size=64)
 
 
 def machine_device() -> str:
-    """Where the recorded trainings run: the GPU, if this machine has one."""
+    """Where trainings run: the GPU, if this machine has one."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 

@@ -8,7 +8,7 @@ from retrieval_lib.data import ImageSet, protocol_for
 from retrieval_lib.experiments.budgets import Budget, budget_for
 from retrieval_lib.experiments.dhd import build, judge_searches, protocol
 from retrieval_lib.experiments.grid import Cell, Grid, Job
-from retrieval_lib.experiments.judging import among_held_out, validated
+from retrieval_lib.experiments.judging import held_out, validated
 from retrieval_lib.experiments.long_run import LongRun, long_grid
 from retrieval_lib.experiments.values import Value
 from retrieval_lib.methods.dhd import DHD, DHDSettings
@@ -38,17 +38,17 @@ def _run_trial(job: Job) -> Sequence[Value]:
     settings = DHDSettings(bits=job.cell.bits, **TEACHERS[told["teacher"]])
     method = build(job.images, job.split, chosen, settings, job.cell.seed)
     history = train(method, job.images, job.split, chosen.training(job.cell.seed, job.split), snapshot_count=10)
-    score = among_held_out(method, job.images, job.split.searches["validation"].query)
-    found = Value(score, "mAP", "held out", None, "retrieved", "expected")
+    found = held_out(method, job.images, job.split)
     return [found, validated(history)] if told.get("longer") else [found]
 
 
 def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
     small = profile == "quick" or len(images.labels) < 10 * TRIED_ON
+    few = {} if small else {"labels": TRIED_ON}  # all labels of its protocol: fewer would leave no validation part
     drawn = protocol_for(images, "semi-supervised", "quick" if profile == "quick" else "full")
     short = [
         Cell("DHD", f"{teacher}, weight decay {decay:g}", drawn, 64,
-             settings={"teacher": teacher, "weight_decay": decay}, split_settings={"labels": 100 if small else TRIED_ON})
+             settings={"teacher": teacher, "weight_decay": decay}, split_settings=few)
         for teacher in TEACHERS
         for decay in DECAYS
     ]  # fmt: skip

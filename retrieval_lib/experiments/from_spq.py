@@ -11,7 +11,7 @@ from retrieval_lib.experiments.gpq_long import CHOSEN as LONG_CHOSEN
 from retrieval_lib.experiments.gpq_long import LONG
 from retrieval_lib.experiments.gpq_pretrained import judge_probe, linear_probe, standardised_features
 from retrieval_lib.experiments.grid import Cell, Grid, Job
-from retrieval_lib.experiments.judging import among_held_out
+from retrieval_lib.experiments.judging import held_out
 from retrieval_lib.experiments.spq import VIEWS as SPQ_VIEWS
 from retrieval_lib.experiments.spq_long import RUN, SPQ_LONG
 from retrieval_lib.experiments.values import Value
@@ -104,20 +104,14 @@ def _settled(job: Job, start: str, budget: Budget, told: Mapping, longer: int = 
     return method
 
 
-def _held_out(job: Job, method: GPQ) -> Sequence[Value]:
-    """The score among held-out images alone: a setting is never chosen on the test queries."""
-    score = among_held_out(method, job.images, job.split.searches["validation"].query)
-    return [Value(score, "mAP", "held out", None, "retrieved", "expected")]
-
-
 def _run_trial(job: Job) -> Sequence[Value]:
     told = dict(job.cell.settings)
-    return _held_out(job, _trained(job, told.pop("start"), TUNED, told))
+    return [held_out(_trained(job, told.pop("start"), TUNED, told), job.images, job.split)]
 
 
 def _run_longer_trial(job: Job) -> Sequence[Value]:
     budget = replace(LONGER_TRIED, steps=job.cell.settings.get("steps", LONGER_TRIED.steps))
-    return _held_out(job, _settled(job, "from SPQ", budget, job.cell.settings))
+    return [held_out(_settled(job, "from SPQ", budget, job.cell.settings), job.images, job.split)]
 
 
 def _run(job: Job) -> Sequence[Value]:

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from retrieval_lib.augmentation import MIRRORED, SHIFTED, ViewSettings
 from retrieval_lib.data import ImageSet, Split, protocol_for
-from retrieval_lib.evaluation import ADC, Euclidean, Relevance
+from retrieval_lib.evaluation import ADC, Euclidean
 from retrieval_lib.experiments.budgets import Budget, budget_for, machine_device, whitened_network
 from retrieval_lib.experiments.grid import Cell, Grid, Job
-from retrieval_lib.experiments.judging import among_held_out, validated
+from retrieval_lib.experiments.judging import held_out, validated
 from retrieval_lib.experiments.values import Value, judge
-from retrieval_lib.methods.base import describe
+from retrieval_lib.methods.base import described_search
 from retrieval_lib.methods.gpq import GPQ, GPQSettings
 from retrieval_lib.quantization import fit_opq, fit_pq
 from retrieval_lib.training import train
@@ -72,9 +72,7 @@ def judge_test(method: GPQ, images: ImageSet, split: Split, refitted: bool = Fal
             descriptors without any code.
         seed: of what is refitted.
     """
-    search = split.searches["test"]
-    query, database = (describe(method, images.images[part]) for part in (search.query, search.database))
-    relevance = Relevance(images.labels[search.query], images.labels[search.database])
+    query, database, relevance = described_search(method, images, split.searches["test"])
     rules = {"k": None, "divisors": ("retrieved",)}
     values = judge(method.distances(query, method.encode(database)), relevance, **rules)
     if refitted:
@@ -121,8 +119,7 @@ def _run_trial(job: Job) -> Sequence[Value]:
     settings = GPQSettings(bits=job.cell.bits, view=VIEWS[told["view"]], entropy=told["entropy"])
     method = build(job.images, job.split, chosen, settings, job.cell.seed)
     history = train(method, job.images, job.split, chosen.training(job.cell.seed, job.split), snapshot_count=10)
-    score = among_held_out(method, job.images, job.split.searches["validation"].query)
-    return [Value(score, "mAP", "held out", None, "retrieved", "expected"), validated(history)]
+    return [held_out(method, job.images, job.split), validated(history)]
 
 
 def protocol(profile: str, images: ImageSet) -> str:

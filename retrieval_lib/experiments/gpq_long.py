@@ -8,7 +8,7 @@ from retrieval_lib.data import ImageSet
 from retrieval_lib.experiments.budgets import Budget, budget_for
 from retrieval_lib.experiments.gpq import ALONE, VIEWS, WIDTHS, build, judge_test, protocol, trained
 from retrieval_lib.experiments.grid import Cell, Grid, Job
-from retrieval_lib.experiments.judging import among_held_out
+from retrieval_lib.experiments.judging import held_out
 from retrieval_lib.experiments.long_run import LongRun, long_grid
 from retrieval_lib.experiments.values import Value
 from retrieval_lib.methods.gpq import GPQ, GPQSettings
@@ -29,8 +29,7 @@ def _run_trial(job: Job) -> Sequence[Value]:
     settings = GPQSettings(bits=job.cell.bits, view=VIEWS[told["view"]])
     method = build(job.images, job.split, chosen, settings, job.cell.seed)
     train(method, job.images, job.split, chosen.training(job.cell.seed, job.split), snapshot_count=10)
-    score = among_held_out(method, job.images, job.split.searches["validation"].query)
-    return [Value(score, "mAP", "held out", None, "retrieved", "expected")]
+    return [held_out(method, job.images, job.split)]
 
 
 def _run_longer(job: Job) -> Sequence[Value]:

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from retrieval_lib.backbones import Backbone, cached_features, load_backbone
-from retrieval_lib.data import ImageSet, Split
+from retrieval_lib.data import ImageSet, Search, Split
 from retrieval_lib.evaluation import ADC, InnerProduct, Relevance
 from retrieval_lib.experiments.gpq import label_counts, protocol
 from retrieval_lib.experiments.grid import Cell, Grid, Job
+from retrieval_lib.experiments.judging import held_out
 from retrieval_lib.experiments.shallow_codes import SIDE, padded, reduction
 from retrieval_lib.experiments.values import Value, judge
 from retrieval_lib.methods.base import Batch
@@ -19,8 +21,7 @@ from retrieval_lib.methods.gpq import GPQ, GPQSettings
 from retrieval_lib.quantization import fit_opq
 from retrieval_lib.training import TrainingSettings
 from retrieval_lib.training.batches import step_indices, targets_of
-from retrieval_lib.training.loop import make_optimizer
-from retrieval_lib.training.settings import learning_rate
+from retrieval_lib.training.loop import learn_from, make_optimizer
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # C of the linear probe, chosen among the labelled images held back
 SCHEDULE = TrainingSettings(1500, 500, learning_rate=1e-3, weight_decay=1e-2, warm_up=75)
@@ -76,32 +77,43 @@ def train_on_features(
         features: (N, D) of all images.
         images: for their labels; those of `split.train` are read.
         split: the labelled and the unlabelled images.
-        schedule: steps, batch size, learning rate, weight decay.
+        schedule: steps, batch size, learning rate, weight decay, and the seed of orders and dropout.
+
+    Raises:
+        TrainingDiverged: a loss term is no finite number.
     """
-    optimizer = make_optimizer(method, schedule)
+    optimizer, scaler = make_optimizer(method, schedule), torch.amp.GradScaler(enabled=False)
     method.train()
     for step in range(schedule.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(schedule, step)
         labelled = step_indices(split.train, step, schedule)
         unlabelled = [
             features[step_indices(split.unlabelled, step, schedule, "unlabelled order")]
             for _ in method.unlabelled_views
         ]
         batch = Batch([features[labelled]], targets_of(images, labelled), unlabelled)
-        optimizer.zero_grad(set_to_none=True)
-        sum(method.loss_terms(batch, step / schedule.steps).values()).backward()
-        optimizer.step()
+        learn_from(batch, method, optimizer, scaler, schedule, step)
     method.eval()
 
 
 @torch.no_grad()
-def judge_features(method: GPQ, features: Tensor, images: ImageSet, query: Tensor, database: Tensor, search: str):
-    """mAP over the whole ranking, tie-aware; the features are what images are to other methods."""
-    described = [torch.cat([method.descriptors(part) for part in features[p].split(4096)]) for p in (query, database)]
-    distances = method.distances(described[0], method.encode(described[1]))
-    relevance = Relevance(images.labels[query], images.labels[database])
-    return judge(distances, relevance, search=search, k=None, divisors=("retrieved",), ties=("expected",))
+def describe_features(method: GPQ, features: Tensor, positions: Tensor) -> Tensor:
+    """Descriptors (n, M · d) of the features (N, D) at (n,) positions: these are what images are to other methods."""
+    return torch.cat([method.descriptors(part) for part in features[positions].split(4096)])
+
+
+def judge_features(method: GPQ, features: Tensor, images: ImageSet, search: Search) -> list[Value]:
+    """mAP over the whole ranking of the test queries, tie-aware.
+
+    Args:
+        method: trained on such features.
+        features: (N, D) of all images.
+        images: for their labels.
+        search: queries and database.
+    """
+    query, database = (describe_features(method, features, part) for part in (search.query, search.database))
+    relevance = Relevance(images.labels[search.query], images.labels[search.database])
+    distances = method.distances(query, method.encode(database))
+    return judge(distances, relevance, k=None, divisors=("retrieved",), ties=("expected",))
 
 
 def linear_probe(features: Tensor, images: ImageSet, split: Split) -> LogisticRegression:
@@ -151,27 +163,22 @@ def _trained(job: Job, variant: str, told: Mapping) -> tuple[GPQ, Tensor]:
     if job.profile == "quick":
         schedule = replace(schedule, steps=20, batch_size=50, warm_up=1)
     schedule = replace(schedule, batch_size=min(schedule.batch_size, len(job.split.train)))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(job.cell.seed)  # of the dropout
-        train_on_features(method, features, job.images, job.split, schedule)
+    train_on_features(method, features, job.images, job.split, schedule)
     return method, features
 
 
 def _run_trial(job: Job) -> Sequence[Value]:
-    """The score among held-out images alone, each half searching the other: never the test queries."""
+    """The score among held-out images alone: a setting is never chosen on the test queries."""
     told = dict(job.cell.settings)
-    method, features = _trained(job, told.pop("variant"), told)
-    held_out = job.split.searches["validation"].query
-    half = held_out[torch.randperm(len(held_out), generator=torch.Generator().manual_seed(0))].chunk(2)
-    found = [judge_features(method, features, job.images, half[q], half[d], "held out")[0] for q, d in ((0, 1), (1, 0))]
-    return [replace(found[0], value=(found[0].value + found[1].value) / 2)]
+    method, features = _trained(job, told.pop("objective"), told)
+    return [held_out(method, job.images, job.split, partial(describe_features, method, features))]
 
 
 def _run(job: Job) -> Sequence[Value]:
     cell, search = job.cell, job.split.searches["test"]
     if cell.method == "GPQ":
         method, features = _trained(job, cell.variant, CHOSEN[cell.variant])
-        return judge_features(method, features, job.images, search.query, search.database, "test")
+        return judge_features(method, features, job.images, search)
     features = standardised_features(job.images, job.split)
     if cell.method == "linear probe":
         return judge_probe(linear_probe(features, job.images, job.split), features, job.images, job.split)
@@ -192,7 +199,7 @@ def _trial_cells(profile: str, images: ImageSet) -> list[Cell]:
     drawn = protocol(profile, images)
     return [
         Cell("GPQ", f"{name}, dropout {dropout:g}, rate {rate:g}", drawn, 48,
-             settings={"variant": name, "dropout": dropout, "learning_rate": rate})
+             settings={"objective": name, "dropout": dropout, "learning_rate": rate})
         for name in VARIANTS
         for dropout, rate in TRIALS
     ]  # fmt: skip

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from retrieval_lib.data import ImageSet
-from retrieval_lib.evaluation import Euclidean, Relevance
+from retrieval_lib.evaluation import Euclidean
 from retrieval_lib.experiments.gpq import SHORT, label_counts, protocol, trained
 from retrieval_lib.experiments.grid import Cell, Grid, Job
 from retrieval_lib.experiments.values import Value, judge
-from retrieval_lib.methods.base import describe
+from retrieval_lib.methods.base import described_search
 from retrieval_lib.methods.gpq import GPQ
 from retrieval_lib.methods.gpq_losses import prototype_logits
 from retrieval_lib.quantization import codeword_usage, intra_normalize, perplexity
@@ -71,9 +71,8 @@ def signs_of_collapse(method: GPQ, descriptors: Tensor) -> list[Value]:
 
 
 def _run(job: Job) -> Sequence[Value]:
-    method, search = trained(job, SHORT), job.split.searches["test"]
-    query, database = (describe(method, job.images.images[part]) for part in (search.query, search.database))
-    relevance = Relevance(job.images.labels[search.query], job.images.labels[search.database])
+    method = trained(job, SHORT)
+    query, database, relevance = described_search(method, job.images, job.split.searches["test"])
     rules = {"k": None, "divisors": ("retrieved",), "ties": ("expected",)}
     found = judge(method.distances(query, method.encode(database)), relevance, **rules)
     (without,) = judge(Euclidean(query, database), relevance, **rules)

@@ -1,16 +1,18 @@
 """How recorded trainings are judged, where several methods are judged alike."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from retrieval_lib.data import ImageSet, Search
+from retrieval_lib.data import ImageSet, Search, Split
 from retrieval_lib.evaluation import Relevance, evaluate
 from retrieval_lib.experiments.values import Value, judge
-from retrieval_lib.methods.base import Method, describe
+from retrieval_lib.methods.base import Method, describe, described_search
 from retrieval_lib.quantization import codeword_usage, dead_codewords, perplexity
 from retrieval_lib.training import History
+
+Describe = Callable[[Tensor], Tensor]
 
 
 def judge_method(
@@ -32,8 +34,7 @@ def judge_method(
         name: of the search, for the values.
         k, divisors, ties: as in `judge`.
     """
-    query, database = (describe(method, images.images[part]) for part in (search.query, search.database))
-    relevance = Relevance(images.labels[search.query], images.labels[search.database])
+    query, database, relevance = described_search(method, images, search)
     distances = method.distances(query, method.encode(database))
     return judge(distances, relevance, search=name, k=k, divisors=divisors, ties=ties)
 
@@ -59,7 +60,19 @@ def validated(history: History) -> Value:
     return Value(history.scores[-1], "mAP", "validation", 1000, "retrieved", "expected")
 
 
-def among_held_out(method: Method, images: ImageSet, positions: Tensor) -> float:
+def held_out(method: Method, images: ImageSet, split: Split, described: Describe | None = None) -> Value:
+    """What trials are judged by: `among_held_out` of the validation queries. No setting is chosen on the test queries.
+
+    Args:
+        method, images: as in `among_held_out`.
+        split: has a validation part.
+        described: as in `among_held_out`.
+    """
+    score = among_held_out(method, images, split.searches["validation"].query, described)
+    return Value(score, "mAP", "held out", None, "retrieved", "expected")
+
+
+def among_held_out(method: Method, images: ImageSet, positions: Tensor, described: Describe | None = None) -> float:
     """mAP over the whole ranking of held-out images that search each other: each half the other, both averaged.
 
     The loop's own validation score searches the labelled images, which were trained on. The test database has images
@@ -69,13 +82,15 @@ def among_held_out(method: Method, images: ImageSet, positions: Tensor) -> float
         method: in any state.
         images: the data set.
         positions: (n,) of the held-out images, sorted or not; they are shuffled by a fixed seed.
+        described: gives the descriptors (m, D) of images at (m,) positions; None describes the images themselves.
     """
+    described = described or (lambda part: describe(method, images.images[part]))
     order = torch.randperm(len(positions), generator=torch.Generator().manual_seed(0))
     halves = [positions[part] for part in order.chunk(2)]
-    described = [describe(method, images.images[part]) for part in halves]
+    descriptors = [described(part) for part in halves]
     scores = []
     for query, database in ((0, 1), (1, 0)):
         relevance = Relevance(images.labels[halves[query]], images.labels[halves[database]])
-        distances = method.distances(described[query], method.encode(described[database]))
+        distances = method.distances(descriptors[query], method.encode(descriptors[database]))
         scores.append(evaluate(distances, relevance, k=None).mean_average_precision)
     return sum(scores) / 2

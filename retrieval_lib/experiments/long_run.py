@@ -12,9 +12,9 @@ from retrieval_lib.data import ImageSet, Split
 from retrieval_lib.experiments.budgets import Budget, budget_for
 from retrieval_lib.experiments.grid import Cell, Grid, Job
 from retrieval_lib.experiments.judging import codeword_use, validated
+from retrieval_lib.experiments.records import kept_weights
 from retrieval_lib.experiments.values import Value
 from retrieval_lib.methods.base import Method
-from retrieval_lib.paths import checkpoints_folder
 from retrieval_lib.training import load_checkpoint, read_history, save_checkpoint, train
 
 
@@ -69,14 +69,13 @@ class LongRun:
         """The method as its kept weights make it.
 
         Raises:
-            FileNotFoundError: the grid was not recorded for these images and this profile.
+            FileNotFoundError: the grid was not recorded for these images and this profile, or its weights are missing.
+            ValueError: the file of the weights is not the one that was recorded.
         """
+        weights = kept_weights(grid.name, images.name, profile)
         (cell,) = grid.cells(profile, images)
-        file = checkpoints_folder() / cell.checkpoint
-        if not file.is_file():
-            raise FileNotFoundError(f"There is no {file}: run `python -m retrieval_lib record {grid.name}` first.")
         _, method, _ = self._new(Job(cell, images, cell.split(images), profile))
-        load_checkpoint(file, method)
+        load_checkpoint(weights, method)
         return method
 
     def _judged(self, job: Job, method: Method, path: Path) -> Sequence[Value]:

@@ -26,12 +26,13 @@ def run(job: Job) -> Sequence[Value]:
     """Encode all images by one draw of hyperplanes (or none), and judge the search."""
     search = job.split.searches["test"]
     labels = job.images.labels
-    query, database = _pixels(job.images, search.query), _pixels(job.images, search.database)
+    query, database = (pixel_descriptors(job.images, part) for part in (search.query, search.database))
     return judge(_distances(job.cell, query, database), Relevance(labels[search.query], labels[search.database]))
 
 
-def _pixels(images: ImageSet, indices: Tensor) -> Tensor:
-    return images.images[indices].flatten(1).float() / 255  # (n, C*H*W)
+def pixel_descriptors(images: ImageSet, positions: Tensor) -> Tensor:
+    """The pixels of images at (n,) positions as descriptors, (n, C · H · W) between 0 and 1."""
+    return images.images[positions].flatten(1).float() / 255
 
 
 def _distances(cell: Cell, query: Tensor, database: Tensor) -> Distances:

@@ -3,10 +3,10 @@
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
 from retrieval_lib.backbones import channel_statistics, fast_autocast, load_backbone
+from retrieval_lib.backbones.normalisation import Normalise
 from retrieval_lib.data import ImageSet, Split
+from retrieval_lib.experiments.budgets import machine_device
 from retrieval_lib.experiments.paper import train_and_judge
 from retrieval_lib.experiments.values import Value
 from retrieval_lib.files import sha256_of_file
@@ -43,18 +43,19 @@ def train_paper_gpq(
         steps, batch_size: of the training.
         k: length of the judged ranking; None for all of it, as published.
         seed: of everything that is drawn.
-        start: a checkpoint of the network `small-vgg` alone, for instance one that was trained on other images; None
-            starts from random weights.
+        start: a checkpoint of the network `small-vgg` alone, for instance one that was trained on other images, whose
+            statistics are not taken over; None starts from random weights.
 
     Raises:
         ValueError: the checkpoint does not fit; else as `train`.
         OSError: a file cannot be read or written.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = machine_device()
     statistics = channel_statistics(images.images[split.train])
     backbone = load_backbone("small-vgg", seed=seed, statistics=statistics, autocast=fast_autocast(device))
     if start is not None:
         load_checkpoint(start, backbone)
+        backbone.normalise = Normalise(backbone.channels, statistics)  # the file brought those of its own images
     settings = GPQSettings(bits=bits)
     method = GPQ(backbone, len(images.class_names), settings, seed).to(device)
     training = TrainingSettings(

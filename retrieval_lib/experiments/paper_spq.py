@@ -3,10 +3,9 @@
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
 from retrieval_lib.backbones import fast_autocast, load_backbone
 from retrieval_lib.data import ImageSet, Split
+from retrieval_lib.experiments.budgets import machine_device
 from retrieval_lib.experiments.paper import train_and_judge
 from retrieval_lib.experiments.values import Value
 from retrieval_lib.methods.spq import SPQ, SPQSettings
@@ -47,7 +46,7 @@ def train_paper_spq(
         ValueError: as `train`.
         OSError: a file cannot be written.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = machine_device()
     backbone = load_backbone("cifar-resnet18", seed=seed, autocast=fast_autocast(device))
     settings = SPQSettings(bits=bits, search="Euclidean")
     method = SPQ(backbone, settings, seed).to(device)

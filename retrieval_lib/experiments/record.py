@@ -10,6 +10,7 @@ from retrieval_lib.data import ImageSet, Split, cache_folder, choose
 from retrieval_lib.experiments.grid import Cell, Grid, Job
 from retrieval_lib.experiments.machine import device_name, versions
 from retrieval_lib.experiments.records import Record, append_record, read_records, results_file
+from retrieval_lib.experiments.table import setting_columns
 from retrieval_lib.experiments.values import Value, check_values
 from retrieval_lib.files import sha256_of_file, write_whole
 from retrieval_lib.paths import checkpoints_folder
@@ -43,7 +44,7 @@ def record_grid(grid: Grid) -> int:
     for number, (cell, split) in enumerate(left, start=1):
         remaining = estimate(grid, [cell for cell, _ in left[number - 1 :]], known, choice.images, profile)
         print(f"[{number}/{len(left)}] {cell.label}: about {format_seconds(remaining)} left in all", flush=True)
-        state = cache_folder() / f"{cell.key(split.hash, profile)}.state"
+        state = cache_folder() / f"{grid.name}-{cell.key(split.hash, profile)}.state"
         job = Job(cell, choice.images, split, profile, state=state)
         if cell.checkpoint is None:
             record = run_job(grid, job)
@@ -63,11 +64,13 @@ def plan(grid: Grid, images: ImageSet, profile: str) -> list[tuple[Cell, Split]]
     """All cells of a grid, each with its split.
 
     Raises:
-        ValueError: two cells are the same, or their checkpoints cannot be told apart or evaluated.
+        ValueError: two cells are the same, a setting cannot be a column of a table, or checkpoints cannot be told apart
+            or evaluated.
     """
     splits: dict[str, Split] = {}
     planned = []
     for cell in grid.cells(profile, images):
+        setting_columns(cell)  # refuses, before hours are spent, what could never be read as a table
         which = repr((cell.protocol, cell.split_seed, sorted(cell.split_settings.items())))
         if which not in splits:
             splits[which] = cell.split(images)
@@ -153,12 +156,12 @@ def run_job(grid: Grid, job: Job) -> Record:
     )
 
 
-def differences(recorded: Sequence[Value], found: Sequence[Value], spread: Mapping[str, float]) -> list[str]:
+def differences(recorded: Sequence[Value], found: Sequence[Value], limits: Mapping[str, float]) -> list[str]:
     """What is not as recorded, in words.
 
     Args:
         recorded, found: values of one cell.
-        spread: by how much each may differ, by name; where it is missing or smaller, rounding is allowed: half a unit
+        limits: by how much each may differ, by name; where it is missing or smaller, rounding is allowed: half a unit
             of the third decimal, and for values above 1 in proportion to them.
     """
     now = {value.name: value.value for value in found}
@@ -167,7 +170,7 @@ def differences(recorded: Sequence[Value], found: Sequence[Value], spread: Mappi
         if value.name not in now:
             told.append(f"{value.name} is missing")
             continue
-        limit = max(spread.get(value.name, 0.0), ROUNDING * max(1.0, abs(value.value)))
+        limit = max(limits.get(value.name, 0.0), ROUNDING * max(1.0, abs(value.value)))
         if not abs(now[value.name] - value.value) <= limit:
             told.append(f"{value.name}: recorded {value.value:.4f}, now {now[value.name]:.4f}, allowed ± {limit:.4f}")
     return told

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from retrieval_lib.experiments.grid import Cell
 from retrieval_lib.experiments.values import Value, check_values
-from retrieval_lib.files import write_whole
-from retrieval_lib.paths import results_folder
+from retrieval_lib.files import locked, sha256_of_file, write_whole
+from retrieval_lib.paths import checkpoints_folder, results_folder
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,67 @@ def read_records(path: Path) -> list[Record]:
 def append_record(path: Path, record: Record) -> None:
     """Add a line to a file of records. The file is written anew as a whole, so that no line is ever torn.
 
+    Of several processes one adds its line at a time, so that none is lost.
+
     Raises:
         ValueError: the file is damaged, or the cell was recorded already.
     """
-    known = read_records(path)
-    if record.key in {other.key for other in known}:
-        raise ValueError(f"{path} has a record of {record.cell.label} already; another process must have added it.")
-    before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    with write_whole(path) as partial:
-        partial.write_text(before + _to_line(record) + "\n", encoding="utf-8")
+    with locked(path):
+        known = read_records(path)
+        if record.key in {other.key for other in known}:
+            raise ValueError(f"{path} has a record of {record.cell.label} already; another process must have added it.")
+        before = path.read_text(encoding="utf-8") if path.is_file() else ""
+        with write_whole(path) as partial:
+            partial.write_text(before + _to_line(record) + "\n", encoding="utf-8")
+
+
+def weights_of(record: Record) -> Path:
+    """The file of the weights that a record is about.
+
+    Args:
+        record: of a cell that keeps a checkpoint.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        ValueError: it is not the file that was recorded.
+    """
+    path = checkpoints_folder() / record.cell.checkpoint
+    if not path.is_file():
+        raise FileNotFoundError(f"The recorded weights {path} are missing; take the file from the repository again.")
+    if (found := sha256_of_file(path)) != record.checkpoint_sha256:
+        raise ValueError(
+            f"{path} is not the file that was recorded: its SHA-256 is {found}, expected {record.checkpoint_sha256}. "
+            "Take it from the repository again."
+        )
+    return path
+
+
+def kept_weights(name: str, dataset: str, profile: str = "book") -> Path:
+    """The file of the weights that a long run kept.
+
+    Args:
+        name: of the grid.
+        dataset, profile: which of its records is wanted.
+
+    Raises:
+        FileNotFoundError: there is no such record, or the file is missing.
+        ValueError: there are several such records, or the file is not the one that was recorded.
+    """
+    kept = [
+        r for r in read_records(results_file(name))
+        if (r.dataset, r.profile) == (dataset, profile) and r.cell.checkpoint is not None
+    ]  # fmt: skip
+    if not kept:
+        raise FileNotFoundError(
+            f"There is no record of weights for {dataset} in the profile {profile}: run `python -m retrieval_lib "
+            f"record {name}` first."
+        )
+    if len(kept) > 1:
+        raise ValueError(
+            f"{len(kept)} records of {name} keep weights for {dataset}: {', '.join(r.cell.checkpoint for r in kept)}. One "
+            "is expected; remove the lines that are not wanted."
+        )
+    return weights_of(kept[0])
 
 
 def _to_line(record: Record) -> str:

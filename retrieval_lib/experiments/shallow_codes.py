@@ -10,6 +10,7 @@ from retrieval_lib.backbones import cached_features, load_backbone
 from retrieval_lib.data import ImageSet, protocol_for
 from retrieval_lib.evaluation import ADC, Distances, Euclidean, Hamming, Relevance
 from retrieval_lib.experiments.grid import Cell, Grid, Job
+from retrieval_lib.experiments.lsh_pixels import pixel_descriptors
 from retrieval_lib.experiments.values import Value, judge
 from retrieval_lib.hashing import LinearHash, fit_itq, fit_lsh, fit_pca
 from retrieval_lib.quantization import fit_opq, fit_pq
@@ -62,7 +63,7 @@ def run(job: Job) -> Sequence[Value]:
     search, labels = job.split.searches["test"], job.images.labels
     generator = torch.Generator().manual_seed(job.cell.seed)
     fitted_on = job.split.train[torch.randperm(len(job.split.train), generator=generator)[:FITTED_ON]]
-    describe = _pixels if job.cell.variant == "pixels" else _pretrained
+    describe = pixel_descriptors if job.cell.variant == "pixels" else _pretrained
     train, query, database = (describe(job.images, part) for part in (fitted_on, search.query, search.database))
     mean = train.mean(0)
     train, query, database = (normalize(part - mean, dim=1) for part in (train, query, database))
@@ -104,10 +105,6 @@ def padded(descriptors: Tensor, parts: int) -> Tensor:
 def reduction(train: Tensor) -> LinearHash:
     """The principal directions that OPQ turns: `project` brings (n, D) to (n, 256)."""
     return fit_pca(train, min(REDUCED, train.shape[1]))
-
-
-def _pixels(images: ImageSet, indices: Tensor) -> Tensor:
-    return images.images[indices].flatten(1).float() / 255  # (n, C*H*W)
 
 
 def _pretrained(images: ImageSet, indices: Tensor) -> Tensor:

@@ -6,7 +6,25 @@ from collections.abc import Sequence
 import pandas as pd
 
 from retrieval_lib.evaluation import mean_interval
+from retrieval_lib.experiments.grid import Cell
 from retrieval_lib.experiments.records import read_records, results_file
+
+COLUMNS = (
+    "method", "variant", "bits", "seed", "protocol", "search", "metric", "k", "divisor", "ties", "value", "dataset",
+    "source", "split_hash", "profile", "seconds", "device", "checkpoint",
+)  # fmt: skip
+
+
+def setting_columns(cell: Cell) -> dict:
+    """What a cell's settings, and those of its split, add to the columns of a table.
+
+    Raises:
+        ValueError: a setting is called like a column that every table has.
+    """
+    settings = {**cell.split_settings, **cell.settings}
+    if taken := sorted(set(settings) & set(COLUMNS)):
+        raise ValueError(f"{cell.label} has settings that are called like columns: {', '.join(taken)}; rename them.")
+    return settings
 
 
 def read_results(
@@ -54,10 +72,7 @@ def read_results(
             row = {"method": cell.method, "variant": cell.variant, "bits": cell.bits, "seed": cell.seed}
             row |= {"protocol": cell.protocol, "search": value.search, "metric": value.metric, "k": value.k}
             row |= {"divisor": value.divisor, "ties": value.ties, "value": value.value} | shared
-            settings = {**cell.split_settings, **cell.settings}
-            if taken := sorted(set(settings) & set(row)):
-                raise ValueError(f"{path}: {cell.label} has settings that are called like columns: {', '.join(taken)}.")
-            rows.append(row | settings)
+            rows.append(row | setting_columns(cell))
     return pd.DataFrame(rows).astype({"bits": "Int64", "k": "Int64"})
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from retrieval_lib.evaluation import Distances, Relevance, average_precision
-from retrieval_lib.evaluation.evaluate import tie_groups
+from retrieval_lib.evaluation.evaluate import checked_k, tie_groups
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def judge(
     Raises:
         ValueError: as `evaluate`.
     """
-    judged = distances.shape[1] if k is None else min(k, distances.shape[1])
+    judged = checked_k(k, distances.shape[1])
     values = []
     for rule in ties:
         scores = {divisor: [] for divisor in divisors}

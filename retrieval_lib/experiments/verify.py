@@ -6,15 +6,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from retrieval_lib.data import KNOWN, ImageSet, cache_folder, load
-from retrieval_lib.evaluation import mean_interval
+from retrieval_lib.evaluation import repeatability_limit
 from retrieval_lib.experiments.grid import Grid, Job
 from retrieval_lib.experiments.record import differences, plan, run_job
-from retrieval_lib.experiments.records import Record, read_records
-from retrieval_lib.files import sha256_of_file
+from retrieval_lib.experiments.records import Record, read_records, weights_of
 from retrieval_lib.paths import checkpoints_folder, results_folder
 from retrieval_lib.progress import format_seconds
 
-FEWEST_SEEDS = 3  # two values say too little about their spread
+FEWEST_SEEDS = 3  # two values say too little about how far a third may be away
 NO_SUCH_CELL = "the grid has no such cell any more, or its split is drawn otherwise; record it again"
 
 
@@ -51,6 +50,9 @@ def verify(
     grids: Mapping[str, Grid], only: str | None = None, label: str | None = None, all_cells: bool = False
 ) -> Report:
     """Run recorded cells again, and evaluate every checkpoint from its file.
+
+    A value agrees where it differs by no more than two single runs may: for trainings by the repeatability limit of the
+    recorded seeds, t · s · √2; for checkpoints, and for what gives the same on every machine, by rounding alone.
 
     Of each recorded grid the cell that took the least time is run, for each set of images that it was recorded on. A
     training whose weights are kept takes hours: it runs only where `label` or `all_cells` asks for it.
@@ -102,7 +104,7 @@ def _verify_group(grid: Grid, records: list[Record], report: Report, label: str 
     except (LookupError, FileNotFoundError) as error:
         report.skip(f"{grid.name}: {len(records)} records on {first.dataset}, {first.source}. {error}")
         return
-    spread, jobs = _spreads(grid, records), _jobs(grid, records, images)
+    limits, jobs = _limits(grid, records), _jobs(grid, records, images)
     for record in records:
         if record.cell.checkpoint is not None:
             report.judge(
@@ -110,8 +112,8 @@ def _verify_group(grid: Grid, records: list[Record], report: Report, label: str 
             )
     for record in _to_run(records, label, all_cells):
         print(f"  running  {record.cell.label}: took {format_seconds(record.seconds)} on {record.device}", flush=True)
-        told = _run_differences(grid, record, jobs.get(record.key), spread[record.key])
-        if told and told != [NO_SUCH_CELL] and spread[record.key] is None:
+        told = _run_differences(grid, record, jobs.get(record.key), limits[record.key])
+        if told and told != [NO_SUCH_CELL] and limits[record.key] is None:
             report.skip(
                 f"{record.cell.label}: {'; '.join(told)}. Fewer than {FEWEST_SEEDS} seeds were recorded, so nobody knows "
                 "how far a training may differ."
@@ -139,26 +141,26 @@ def _images_of(record: Record) -> ImageSet:
     return images
 
 
-def _spreads(grid: Grid, records: Sequence[Record]) -> dict[str, dict[str, float] | None]:
+def _limits(grid: Grid, records: Sequence[Record]) -> dict[str, dict[str, float] | None]:
     """For each record's key and each of its values, by how much a new run may differ.
 
-    That is half the width of the 95 % t-interval of the mean over the seeds of the same variant; nothing where the grid
-    is repeatable. With fewer than three seeds nobody knows: None.
+    That is the repeatability limit of the seeds of the same variant: t · s · √2, for two single runs; nothing where the
+    grid is repeatable. With fewer than three seeds nobody knows: None.
     """
     variants: dict[str, list[Record]] = {}
     for record in records:
         variants.setdefault(replace(record.cell, seed=0, split_seed=0).key("", record.profile), []).append(record)
-    spreads = {}
+    limits = {}
     for alike in variants.values():
         for record in alike:
             if grid.repeatable or len(alike) < FEWEST_SEEDS:
-                spreads[record.key] = {} if grid.repeatable else None
+                limits[record.key] = {} if grid.repeatable else None
                 continue
-            spreads[record.key] = {}
-            for name in (value.name for value in record.values):
-                interval = mean_interval([v.value for other in alike for v in other.values if v.name == name])
-                spreads[record.key][name] = (interval.high - interval.low) / 2
-    return spreads
+            limits[record.key] = {
+                name: repeatability_limit([v.value for other in alike for v in other.values if v.name == name])
+                for name in (value.name for value in record.values)
+            }
+    return limits
 
 
 def _jobs(grid: Grid, records: Sequence[Record], images: ImageSet) -> dict[str, Job]:
@@ -172,25 +174,24 @@ def _jobs(grid: Grid, records: Sequence[Record], images: ImageSet) -> dict[str, 
 
 def _checkpoint_differences(grid: Grid, record: Record, job: Job | None) -> list[str]:
     """Only rounding is allowed: nothing is drawn when weights are evaluated."""
-    path = checkpoints_folder() / record.cell.checkpoint
-    if not path.is_file():
-        return ["the file is missing"]
-    if sha256_of_file(path) != record.checkpoint_sha256:
-        return ["the file is not the one that was recorded (its SHA-256 differs)"]
+    try:
+        path = weights_of(record)
+    except (FileNotFoundError, ValueError) as error:
+        return [str(error)]
     if job is None:
         return [NO_SUCH_CELL]
     found = grid.evaluate_checkpoint(job, path)
     return differences(record.values, found, {})
 
 
-def _run_differences(grid: Grid, record: Record, job: Job | None, spread: dict[str, float] | None) -> list[str]:
+def _run_differences(grid: Grid, record: Record, job: Job | None, limits: dict[str, float] | None) -> list[str]:
     if job is None:
         return [NO_SUCH_CELL]
     if job.cell.checkpoint is not None:
-        state = cache_folder() / f"verify-{record.key}.state"
+        state = cache_folder() / f"verify-{grid.name}-{record.key}.state"
         with TemporaryDirectory() as folder:  # the shipped weights stay as they are
             found = run_job(grid, replace(job, weights=Path(folder) / "weights.safetensors", state=state))
         state.unlink(missing_ok=True)
     else:
         found = run_job(grid, job)
-    return differences(record.values, found.values, spread or {})
+    return differences(record.values, found.values, limits or {})

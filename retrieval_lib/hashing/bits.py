@@ -31,10 +31,13 @@ def pack_bits(bits: Tensor) -> Tensor:
     Returns:
         (N, ceil(bits / 8)) uint8.
 
+    Raises:
+        ValueError: the codes are not bool (N, bits).
+
     >>> pack_bits(torch.tensor([[True, False, False, False, False, False, False, False, True]]))
     tensor([[1, 1]], dtype=torch.uint8)
     """
-    _check_bits(bits, "bits")
+    check_bits(bits)
     return torch.from_numpy(np.packbits(bits.numpy(), axis=1, bitorder="little"))
 
 
@@ -49,7 +52,7 @@ def unpack_bits(packed: Tensor, bits: int) -> Tensor:
         (N, bits) bool.
 
     Raises:
-        ValueError: the codes have fewer bytes than `bits` needs, or another type.
+        ValueError: the codes have more or fewer bytes than `bits` needs, or another type.
     """
     width = -(-bits // 8)
     if packed.ndim != 2 or packed.dtype != torch.uint8 or packed.shape[1] != width:
@@ -77,8 +80,8 @@ def hamming_distance(query_bits: Tensor, database_bits: Tensor) -> Tensor:
     >>> hamming_distance(torch.tensor([[True, True]]), torch.tensor([[True, True], [False, True], [False, False]]))
     tensor([[0, 1, 2]], dtype=torch.int32)
     """
-    _check_bits(query_bits, "query_bits")
-    _check_bits(database_bits, "database_bits")
+    check_bits(query_bits)
+    check_bits(database_bits)
     bits = query_bits.shape[1]
     if bits != database_bits.shape[1]:
         raise ValueError(f"Query codes have {bits} bits and database codes {database_bits.shape[1]}; they must agree.")
@@ -97,12 +100,13 @@ def packed_hamming_distance(query: Tensor, database: Tensor) -> Tensor:
         (Q, N) int32.
 
     Raises:
-        ValueError: the codes are no uint8 tensors of the same width.
+        ValueError: the codes are no uint8 tensors of two axes and the same width.
     """
-    if query.dtype != torch.uint8 or database.dtype != torch.uint8 or query.shape[1:] != database.shape[1:]:
+    bytes_only = query.dtype == database.dtype == torch.uint8
+    if not bytes_only or query.ndim != 2 or database.ndim != 2 or query.shape[1] != database.shape[1]:
         raise ValueError(
             f"Packed codes are {query.dtype} {tuple(query.shape)} and {database.dtype} {tuple(database.shape)}; "
-            "expected uint8 of the same width."
+            "expected uint8 (Q, bytes) and (N, bytes) of the same width."
         )
     counts = np.zeros((len(query), len(database)), np.int32)
     for byte in range(query.shape[1]):  # one byte at a time keeps the memory at Q x N
@@ -110,8 +114,18 @@ def packed_hamming_distance(query: Tensor, database: Tensor) -> Tensor:
     return torch.from_numpy(counts)
 
 
-def _check_bits(bits: Tensor, name: str) -> None:
-    if bits.ndim != 2 or bits.dtype != torch.bool:
+def check_bits(codes: Tensor, bits: int | None = None) -> None:
+    """Refuse what is no binary code.
+
+    Args:
+        codes: (N, bits) bool.
+        bits: length of a code; None to take any.
+
+    Raises:
+        ValueError: the codes have another shape, type or length.
+    """
+    if codes.ndim != 2 or codes.dtype != torch.bool or bits not in (None, codes.shape[1]):
         raise ValueError(
-            f"{name} is {bits.dtype} of shape {tuple(bits.shape)}; expected bool (N, bits), as sign_bits gives it."
+            f"codes are {codes.dtype} of shape {tuple(codes.shape)}; expected bool (N, {bits or 'bits'}), as sign_bits "
+            "gives them."
         )

@@ -21,15 +21,27 @@ class LinearHash:
     directions: Tensor
 
     def project(self, descriptors: Tensor) -> Tensor:
-        """Signed values before the sign: (N, D) to (N, bits)."""
+        """Signed values before the sign: (N, D) to (N, bits).
+
+        Raises:
+            ValueError: the descriptors have another length, or a type of more digits than the hash has.
+        """
         if descriptors.ndim != 2 or descriptors.shape[1] != len(self.mean):
             raise ValueError(
                 f"descriptors has shape {tuple(descriptors.shape)}; this hash was fitted on (N, {len(self.mean)})."
             )
+        if torch.promote_types(descriptors.dtype, self.mean.dtype) != self.directions.dtype:
+            raise ValueError(
+                f"descriptors is {descriptors.dtype}; this hash is {self.directions.dtype}: call .float() on them."
+            )
         return (descriptors - self.mean) @ self.directions
 
     def encode(self, descriptors: Tensor) -> Tensor:
-        """(N, D) float descriptors to (N, bits) bool codes."""
+        """(N, D) float descriptors to (N, bits) bool codes.
+
+        Raises:
+            ValueError: as `project`, or the descriptors hold NaN.
+        """
         return sign_bits(self.project(descriptors))
 
 
@@ -40,12 +52,12 @@ def fit_lsh(descriptors: Tensor, bits: int, seed: int = 0) -> LinearHash:
     a code of b bits under the same seed.
 
     Args:
-        descriptors: (N, D), of which the mean is taken.
+        descriptors: (N, D) float32, of which the mean is taken.
         bits: length of the code.
         seed: of the directions.
 
     Raises:
-        ValueError: no descriptors, NaN in them, or fewer than one bit.
+        ValueError: fewer than two descriptors, another type, NaN in them, or fewer than one bit.
     """
     _check(descriptors, bits, most=None)
     generator = torch.Generator().manual_seed(seed)
@@ -57,11 +69,11 @@ def fit_pca(descriptors: Tensor, bits: int) -> LinearHash:
     """The leading principal directions of the descriptors; each is turned so that its largest entry is positive.
 
     Args:
-        descriptors: (N, D), at least 2.
+        descriptors: (N, D) float32, at least 2.
         bits: length of the code, at most D.
 
     Raises:
-        ValueError: more bits than dimensions, NaN, or too few descriptors.
+        ValueError: more bits than dimensions, another type, NaN, or too few descriptors.
     """
     _check(descriptors, bits, most=descriptors.shape[-1])
     mean = descriptors.mean(0)
@@ -86,7 +98,7 @@ def fit_itq(descriptors: Tensor, bits: int, seed: int = 0, iterations: int = 50)
     By turns: B = sign(V R), then R from the singular value decomposition of Bᵀ V (orthogonal Procrustes).
 
     Args:
-        descriptors: (N, D).
+        descriptors: (N, D) float32.
         bits: length of the code, at most D.
         seed: of the random rotation that it starts from.
         iterations: turns; the paper takes 50.
@@ -111,10 +123,10 @@ def fit_itq(descriptors: Tensor, bits: int, seed: int = 0, iterations: int = 50)
 
 
 def _check(descriptors: Tensor, bits: int, most: int | None) -> None:
-    if descriptors.ndim != 2 or len(descriptors) < 2 or not descriptors.is_floating_point():
+    if descriptors.ndim != 2 or len(descriptors) < 2 or descriptors.dtype != torch.float32:
         raise ValueError(
-            f"descriptors is {descriptors.dtype} of shape {tuple(descriptors.shape)}; "
-            "expected floating-point (N, D) with at least 2 rows."
+            f"descriptors is {descriptors.dtype} of shape {tuple(descriptors.shape)}; expected float32 (N, D) with at "
+            "least 2 rows; call .float() on another type."
         )
     if bits < 1 or (most is not None and bits > most):
         limit = f"from 1 to the descriptors' {most} dimensions" if most else "at least 1"

@@ -5,12 +5,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from retrieval_lib.quantization import ProductQuantizer
+from retrieval_lib.quantization import ProductQuantizer, check_codes
+
+
+def faiss_floats(values: Tensor) -> np.ndarray:
+    """Floats as faiss reads them: float32, in one piece, and without the gradient that learned ones have."""
+    return np.ascontiguousarray(values.detach().float().numpy())
 
 
 def set_codebooks(target, quantizer: ProductQuantizer) -> None:
-    """Give a faiss index that has a `pq` our codebooks, (M, K, d) float32, as if it had trained them."""
-    faiss.copy_array_to_vector(quantizer.codebooks.float().numpy().ravel(), target.pq.centroids)
+    """Give a faiss index that has a `pq` our codebooks, (M, K, d), as if it had trained them."""
+    faiss.copy_array_to_vector(faiss_floats(quantizer.codebooks).ravel(), target.pq.centroids)
     target.is_trained = True
 
 
@@ -18,15 +23,10 @@ def packed_codes(codes: Tensor, quantizer: ProductQuantizer) -> np.ndarray:
     """(n, M) integers to (n, bytes) uint8, as faiss keeps them: log2 K bits each, the lowest bits first.
 
     Raises:
-        ValueError: the codes have another shape, or name a codeword that is not there.
+        ValueError: the codes have another shape or type, or name a codeword that is not there.
     """
     books, words, _ = quantizer.codebooks.shape
-    if codes.ndim != 2 or codes.shape[1] != books or codes.is_floating_point() or codes.dtype == torch.bool:
-        raise ValueError(
-            f"codes are {codes.dtype} of shape {tuple(codes.shape)}; this index takes integers (n, {books})."
-        )
-    if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < words:
-        raise ValueError(f"codes go from {int(codes.min())} to {int(codes.max())}; expected 0 to {words - 1}.")
+    check_codes(codes, words, books)
     return faiss.pack_bitstrings(np.ascontiguousarray(codes.numpy(), np.int32), words.bit_length() - 1)
 
 
@@ -40,7 +40,8 @@ def from_faiss(index) -> tuple[ProductQuantizer, Tensor]:
         The product quantizer, and the codes (N, M) int64 in the order of their ids.
 
     Raises:
-        ValueError: it is another kind of index, codes residuals, or has ids that are not 0 to N - 1.
+        ValueError: it is another kind of index, codes residuals, has ids that are not 0 to N - 1, or a transform that
+            is no rotation.
     """
     rotation, inner = None, faiss.downcast_index(index)
     if isinstance(inner, faiss.IndexPreTransform):
@@ -70,10 +71,7 @@ def _rotation(index) -> Tensor:
     if turn.have_bias and faiss.vector_to_array(turn.b).any():
         raise ValueError("The linear transform before the codes also shifts, which a rotation does not.")
     matrix = faiss.vector_to_array(turn.A).reshape(turn.d_out, turn.d_in)
-    turned = torch.from_numpy(matrix.T.copy())
-    if not torch.allclose(turned @ turned.T, torch.eye(len(turned)), atol=1e-3):
-        raise ValueError("The linear transform before the codes also stretches, which a rotation does not.")
-    return turned
+    return torch.from_numpy(matrix.T.copy())
 
 
 def _in_order_of_ids(index) -> np.ndarray:

@@ -4,7 +4,7 @@ import faiss
 import torch
 from torch import Tensor
 
-from retrieval_lib.hashing import pack_bits
+from retrieval_lib.hashing import check_bits, pack_bits
 from retrieval_lib.index.base import check_k
 
 
@@ -54,8 +54,5 @@ class HammingIndex:
         return torch.from_numpy(distances), torch.from_numpy(ids)
 
     def _packed(self, codes: Tensor):
-        if codes.ndim != 2 or codes.shape[1] != self.bits or codes.dtype != torch.bool:
-            raise ValueError(
-                f"codes are {codes.dtype} of shape {tuple(codes.shape)}; this index takes bool (n, {self.bits})."
-            )
+        check_bits(codes, self.bits)
         return pack_bits(codes).numpy()

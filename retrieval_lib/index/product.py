@@ -1,12 +1,11 @@
 """Search of product codes by look-up tables (ADC), over faiss: exact, or a fast scan that is refined."""
 
 import faiss
-import numpy as np
 import torch
 from torch import Tensor
 
 from retrieval_lib.index.base import check_k
-from retrieval_lib.index.faiss_codes import packed_codes, set_codebooks
+from retrieval_lib.index.faiss_codes import faiss_floats, packed_codes, set_codebooks
 from retrieval_lib.quantization import ProductQuantizer
 
 METRICS = {"squared Euclidean": faiss.METRIC_L2, "inner product": faiss.METRIC_INNER_PRODUCT}
@@ -68,7 +67,7 @@ class PQIndex:
         """Append (n, M) codes, integers from 0 to K - 1.
 
         Raises:
-            ValueError: the codes have another shape, or name a codeword that is not there.
+            ValueError: the codes have another shape or type, or name a codeword that is not there.
         """
         self._append(codes)
         self.faiss_index = self._wrapped()
@@ -91,11 +90,11 @@ class PQIndex:
             )
         if not torch.isfinite(queries).all():
             raise ValueError("A query holds NaN or an infinite value; it is at no distance from anything.")
-        found, ids = self.faiss_index.search(np.ascontiguousarray(queries.numpy(), np.float32), k)
+        found, ids = self.faiss_index.search(faiss_floats(queries), k)
         short = (ids < 0).any(1)
         if self.fast and short.any():  # the scan drops images at its greatest distance, and faiss fills up with id -1
-            turned = self.quantizer.parts(queries[torch.from_numpy(short)]).flatten(1)
-            found[short], ids[short] = self._exact.search(np.ascontiguousarray(turned.numpy(), np.float32), k)
+            turned = self.quantizer.parts(queries[torch.from_numpy(short)].to(self.quantizer.codebooks)).flatten(1)
+            found[short], ids[short] = self._exact.search(faiss_floats(turned), k)
         distances = -found if self.metric == "inner product" else found
         return torch.from_numpy(distances), torch.from_numpy(ids)
 
@@ -120,7 +119,7 @@ class PQIndex:
             return inner
         dimension = self.quantizer.dimension
         self._turn = faiss.LinearTransform(dimension, dimension, False)
-        faiss.copy_array_to_vector(self.quantizer.rotation.T.contiguous().float().numpy().ravel(), self._turn.A)
+        faiss.copy_array_to_vector(faiss_floats(self.quantizer.rotation.T).ravel(), self._turn.A)
         self._turn.is_trained = True
         self._inner = inner  # faiss keeps no reference that Python would see
         return faiss.IndexPreTransform(self._turn, inner)

@@ -14,7 +14,6 @@ from retrieval_lib.index.faiss_codes import from_faiss
 from retrieval_lib.index.hamming import HammingIndex
 from retrieval_lib.index.inverted import IVFPQIndex
 from retrieval_lib.index.product import PQIndex
-from retrieval_lib.quantization import ProductQuantizer
 
 FORMAT = 1
 FIELDS = ("format", "kind", "bits", "metric", "count", "settings", "split_hash", "file_sha256")
@@ -61,7 +60,7 @@ def load_index(path, split_hash: str | None = None) -> Index:
 
     Raises:
         FileNotFoundError: one of the two files is missing.
-        ValueError: a file is truncated or altered, or the index is of another split.
+        ValueError: a file is truncated or altered, the two do not belong together, or the index is of another split.
     """
     path = Path(path)
     told = _read_sidecar(path)
@@ -73,12 +72,14 @@ def load_index(path, split_hash: str | None = None) -> Index:
             "its ids would name other images. Build the index again."
         )
     if told["kind"] == "HammingIndex":
-        index = HammingIndex(told["bits"])
-        index.faiss_index = faiss.read_index_binary(str(path))
+        index, found = HammingIndex(told["bits"]), faiss.read_index_binary(str(path))
+        bits = index.bits if found.d == index.faiss_index.d else found.d  # the file knows of whole bytes only
+        index.faiss_index = found
     else:
         index = _product_index(faiss.read_index(str(path)), told)
-    if len(index) != told["count"] or index.bits != told["bits"]:
-        raise ValueError(f"{path} holds {len(index)} codes of {index.bits} bits; {sidecar(path).name} says otherwise.")
+        bits = index.bits
+    if len(index) != told["count"] or bits != told["bits"]:
+        raise ValueError(f"{path} holds {len(index)} codes of {bits} bits; {sidecar(path).name} says otherwise.")
     return index
 
 
@@ -113,17 +114,16 @@ def _product_index(found, told: dict) -> PQIndex:
     """Codebooks, rotation, centres and codes out of a faiss index, into one of ours."""
     quantizer, codes = from_faiss(found)
     if told["kind"] == "IVFPQIndex":
-        index = IVFPQIndex(quantizer, _centres(found, quantizer), told["metric"], **told["settings"])
+        index = IVFPQIndex(quantizer, _turned_centres(found), told["metric"], **told["settings"], turned=True)
     else:
         index = PQIndex(quantizer, told["metric"], **told["settings"])
     index.add(codes)
     return index
 
 
-def _centres(found, quantizer: ProductQuantizer) -> Tensor:
-    """(lists, D), turned back."""
+def _turned_centres(found) -> Tensor:
+    """(lists, D), rotated where there is a rotation."""
     inner = faiss.downcast_index(found)
     if isinstance(inner, faiss.IndexPreTransform):
         inner = faiss.downcast_index(inner.index)
-    centres = torch.from_numpy(inner.quantizer.reconstruct_n(0, inner.nlist))
-    return centres if quantizer.rotation is None else centres @ quantizer.rotation.T
+    return torch.from_numpy(inner.quantizer.reconstruct_n(0, inner.nlist))

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from retrieval_lib.augmentation import ViewSettings
-from retrieval_lib.evaluation import Distances
+from retrieval_lib.data import ImageSet, Search
+from retrieval_lib.evaluation import Distances, Relevance
 from retrieval_lib.quantization import ProductQuantizer
 
 
@@ -30,8 +31,9 @@ class Batch:
 class Method(nn.Module):
     """A backbone, a head, and the losses that train them.
 
-    A subclass sets `views` and `bits` and defines the first four verbs, and `quantizer` where it has codebooks. Its modules live in `self.backbone` and in
-    whatever else it needs; all its parameters are trained.
+    A subclass sets `views` and `bits` and defines the first four verbs, and `quantizer` where it has codebooks. Its
+    modules live in `self.backbone` and in whatever else it needs; all its parameters are trained but those that take
+    no gradient, as the weights of `FastConvNet`'s first layer.
 
     Attributes:
         views: the random views of an image that a step needs, in the order in which `loss_terms` expects them.
@@ -97,3 +99,15 @@ def describe(method: Method, images: Tensor, batch_size: int = 500) -> Tensor:
     finally:
         method.train(was_training)
     return torch.cat(parts)
+
+
+def described_search(method: Method, images: ImageSet, search: Search) -> tuple[Tensor, Tensor, Relevance]:
+    """What a method makes of a search: descriptors of queries (Q, D) and database (N, D), and what is relevant.
+
+    Args:
+        method: in any state.
+        images: the data set.
+        search: queries and database.
+    """
+    query, database = (describe(method, images.images[part]) for part in (search.query, search.database))
+    return query, database, Relevance(images.labels[search.query], images.labels[search.database])

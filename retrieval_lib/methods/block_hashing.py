@@ -15,6 +15,7 @@ from retrieval_lib.augmentation import FACES, ViewSettings
 from retrieval_lib.backbones import Backbone
 from retrieval_lib.methods.base import Batch
 from retrieval_lib.methods.binary import BinaryMethod
+from retrieval_lib.methods.targets import check_classes, labelled
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class BlockHashingSettings:
         for name in ("images_per_class", "descriptor_classification", "centre"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: give 0 or more.")
+        if not 0.0 <= self.first_strength <= 1.0:
+            raise ValueError(f"first_strength={self.first_strength}: give a number from 0 to 1.")
         if self.code_classification <= 0:
             raise ValueError(
                 f"code_classification={self.code_classification}: no other term moves the codes; give a positive number."
@@ -101,14 +104,15 @@ def centre_loss(descriptors: Tensor, centres: Tensor, targets: Tensor) -> Tensor
         targets: (B, classes), one-hot.
 
     Raises:
-        ValueError: an image has no label, or several.
+        ValueError: `targets` has another shape, or an image has no label, or several.
 
     >>> float(centre_loss(torch.tensor([[3.0, 4.0]]), torch.zeros(2, 2), torch.tensor([[0.0, 1.0]])))
     12.5
     """
+    targets = labelled(targets, centres.dtype, len(descriptors), len(centres))
     if (targets.sum(1) != 1).any():
         raise ValueError("The centre loss needs exactly one label an image; leave it out (centre=0) for several.")
-    return ((descriptors - targets.to(centres.dtype) @ centres) ** 2).sum(1).mean() / 2
+    return ((descriptors - targets @ centres) ** 2).sum(1).mean() / 2
 
 
 class BlockHashing(BinaryMethod):
@@ -119,10 +123,14 @@ class BlockHashing(BinaryMethod):
         classes: how many people there are.
         settings: see `BlockHashingSettings`.
         seed: of the initial weights of head, classifiers and centres.
+
+    Raises:
+        ValueError: there is no class.
     """
 
     def __init__(self, backbone: Backbone, classes: int, settings: BlockHashingSettings | None = None, seed: int = 0):
         super().__init__()
+        check_classes(classes)
         self.settings = s = settings or BlockHashingSettings()
         self.bits, self.images_per_class = s.bits, s.images_per_class
         self.views = (s.view.weakened(s.first_strength), *(s.view,) * (s.view_count - 1))
@@ -135,8 +143,14 @@ class BlockHashing(BinaryMethod):
             self.centres = nn.Parameter(torch.zeros(classes, s.bits * s.units))
 
     def loss_terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """`code classification`, `descriptor classification` and `centre`: each the mean over the views."""
-        s, named = self.settings, batch.targets / batch.targets.sum(1, keepdim=True)  # (B, classes)
+        """`code classification`, `descriptor classification` and `centre`: each the mean over the views.
+
+        Raises:
+            ValueError: the targets have another shape, or an image has no label; or several, and there are centres.
+        """
+        s, weight = self.settings, self.code_classifier.weight  # (classes, bits)
+        targets = labelled(batch.targets, weight.dtype, len(batch.views[0]), len(weight))
+        named = targets / targets.sum(1, keepdim=True)  # (B, classes)
         found: dict[str, list[Tensor]] = {}
         for view in batch.views:
             blocks = self.head.blocks(self.backbone(view))  # (B, bits * units)
@@ -146,7 +160,7 @@ class BlockHashing(BinaryMethod):
                 loss = F.cross_entropy(self.descriptor_classifier(blocks), named)
                 terms["descriptor classification"] = s.descriptor_classification * loss
             if s.centre:
-                terms["centre"] = s.centre * centre_loss(blocks, self.centres, batch.targets)
+                terms["centre"] = s.centre * centre_loss(blocks, self.centres, targets)
             for name, term in terms.items():
                 found.setdefault(name, []).append(term)
         return {name: sum(views) / len(views) for name, views in found.items()}

@@ -11,6 +11,7 @@ from retrieval_lib.methods.base import Batch
 from retrieval_lib.methods.binary import BinaryMethod, HashHead, class_proxies
 from retrieval_lib.methods.dhd_losses import bce_quantization_loss, hash_proxy_loss, self_distillation_loss
 from retrieval_lib.methods.hash_losses import class_centres, csq_loss, dpn_loss, hashnet_loss, target_codes
+from retrieval_lib.methods.targets import check_classes
 
 LOSSES = ("hash proxy", "CSQ", "HashNet", "DPN")
 SHARPEST = 10.0  # of HashNet's tanh at the end of the training
@@ -47,6 +48,11 @@ class DHDSettings:
             raise ValueError(f"bits={self.bits}: give at least 1.")
         if self.temperature <= 0:
             raise ValueError(f"temperature={self.temperature}: give a positive number.")
+        if not 0.0 <= self.teacher_strength <= 1.0:
+            raise ValueError(f"teacher_strength={self.teacher_strength}: give a number from 0 to 1.")
+        for name in ("distillation", "quantization"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)}: give 0 or more.")
         if self.loss not in LOSSES:
             raise ValueError(f"loss={self.loss!r}: choose one of {', '.join(LOSSES)}.")
         if self.supervise not in ("teacher", "both", "student"):
@@ -61,10 +67,14 @@ class DHD(BinaryMethod):
         classes: how many labels there are.
         settings: see `DHDSettings`.
         seed: of the initial weights of head and proxies.
+
+    Raises:
+        ValueError: there is no class.
     """
 
     def __init__(self, backbone: Backbone, classes: int, settings: DHDSettings | None = None, seed: int = 0):
         super().__init__()
+        check_classes(classes)
         self.settings = settings or DHDSettings()
         self.bits = self.settings.bits
         generator = torch.Generator().manual_seed(seed)

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from retrieval_lib.methods.targets import labelled
+
 
 def hash_proxy_loss(codes: Tensor, proxies: Tensor, targets: Tensor, temperature: float) -> Tensor:
     """Cross-entropy between the labels and the cosine of each relaxed code with each class proxy.
@@ -15,16 +17,14 @@ def hash_proxy_loss(codes: Tensor, proxies: Tensor, targets: Tensor, temperature
         temperature: T, a positive number; the paper takes 0.2.
 
     Raises:
-        ValueError: a row of `targets` names no class.
+        ValueError: `targets` has another shape, or a row of it names no class.
 
     >>> same = torch.tensor([[1.0, -1.0]])
     >>> float(hash_proxy_loss(same, torch.cat([same, -same]), torch.tensor([[1.0, 0.0]]), 0.5))  # log(1 + exp(-4))
     0.018149...
     """
-    targets = targets.to(codes.dtype)
+    targets = labelled(targets, codes.dtype, len(codes), len(proxies))
     named = targets.sum(1, keepdim=True)  # (B, 1)
-    if (named <= 0).any():
-        raise ValueError("An image without a label has no proxy to be near; leave it out of the labelled batch.")
     logits = F.normalize(codes, dim=1) @ F.normalize(proxies, dim=1).T / temperature  # (B, classes)
     return -((targets / named) * F.log_softmax(logits, dim=1)).sum(1).mean()
 

@@ -10,6 +10,7 @@ from retrieval_lib.backbones import Backbone
 from retrieval_lib.methods.base import Batch
 from retrieval_lib.methods.gpq_losses import classification_loss, n_pair_pq_loss, negative_entropy, reverse_gradient
 from retrieval_lib.methods.product_codes import ProductCodeMethod, books_of, xavier_parts
+from retrieval_lib.methods.targets import check_classes
 from retrieval_lib.quantization import ProductQuantizer, intra_normalize, mixture, soft_assignment
 
 
@@ -76,8 +77,7 @@ class GPQ(ProductCodeMethod):
 
     def __init__(self, backbone: Backbone, classes: int, settings: GPQSettings | None = None, seed: int = 0):
         super().__init__()
-        if classes < 1:
-            raise ValueError(f"classes={classes}: give how many labels there are, at least 1.")
+        check_classes(classes)
         s = self.settings = settings or GPQSettings()
         self.bits, self.views = s.bits, (s.view,)
         self.unlabelled_views = (s.view,) if s.entropy else ()

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from retrieval_lib.methods.targets import labelled
+
 LOG_FLOOR = 1e-5  # added to a probability before its logarithm, as published
 
 
@@ -23,7 +25,7 @@ def n_pair_pq_loss(parts: Tensor, quantized: Tensor, targets: Tensor) -> Tensor:
     """
     if parts.shape != quantized.shape:
         raise ValueError(f"parts {tuple(parts.shape)} and quantized {tuple(quantized.shape)} must both be (B, M, d).")
-    targets = _labelled(targets, parts)
+    targets = labelled(targets, parts.dtype, len(parts))
     shared = targets @ targets.T  # (B, B)
     logits = parts.flatten(1) @ quantized.flatten(1).T  # (B, B)
     return F.cross_entropy(logits, shared / shared.sum(1, keepdim=True))
@@ -53,7 +55,7 @@ def classification_loss(parts: Tensor, prototypes: Tensor, targets: Tensor, scal
     Raises:
         ValueError: shapes do not belong together, or a row of `targets` names no class.
     """
-    targets = _labelled(targets, parts)
+    targets = labelled(targets, parts.dtype, len(parts), prototypes.shape[1])
     return F.cross_entropy(prototype_logits(parts, prototypes, scale), targets / targets.sum(1, keepdim=True))
 
 
@@ -84,13 +86,3 @@ class _Reverse(torch.autograd.Function):
 def reverse_gradient(values: Tensor) -> Tensor:
     """The values as they are; on the way back their gradient changes its sign (Ganin and Lempitsky, ICML 2015)."""
     return _Reverse.apply(values)
-
-
-def _labelled(targets: Tensor, parts: Tensor) -> Tensor:
-    """The targets in the type of the parts, not changed in place."""
-    if targets.ndim != 2 or len(targets) != len(parts):
-        raise ValueError(f"targets {tuple(targets.shape)}: expected one-hot or multi-hot ({len(parts)}, classes).")
-    targets = targets.to(parts.dtype)
-    if (targets.sum(1) <= 0).any():
-        raise ValueError("An image without a label has nothing to be near; leave it out of the labelled batch.")
-    return targets

@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from scipy.linalg import hadamard
 from torch import Tensor
 
+from retrieval_lib.methods.targets import labelled
+
 MARGIN = 1.0  # of DPN
 
 
@@ -40,8 +42,11 @@ def target_codes(centres: Tensor, targets: Tensor) -> Tensor:
     Args:
         centres: (classes, bits) of -1 and +1.
         targets: (B, classes), one-hot or multi-hot; a sum of 0 counts as +1.
+
+    Raises:
+        ValueError: `targets` has another shape, or a row of it names no class.
     """
-    summed = targets.to(centres.dtype) @ centres  # (B, bits)
+    summed = labelled(targets, centres.dtype, classes=len(centres)) @ centres  # (B, bits)
     return torch.where(summed >= 0, 1.0, -1.0).to(centres.dtype)
 
 
@@ -70,13 +75,14 @@ def hashnet_loss(codes: Tensor, targets: Tensor, scale: float | None = None) -> 
         scale: of the inner products; None for 10 / bits.
 
     Raises:
-        ValueError: the batch has fewer than two images.
+        ValueError: the batch has fewer than two images, `targets` has another shape, or a row of it names no class.
     """
     if len(codes) < 2:
         raise ValueError("HashNet compares the images of a batch with each other; give at least two.")
+    targets = labelled(targets, codes.dtype, len(codes))
     alpha = 10 / codes.shape[1] if scale is None else scale
     products = alpha * codes @ codes.T  # (B, B)
-    similar = (targets @ targets.T > 0).to(codes.dtype)  # (B, B)
+    similar = (targets @ targets.T > 0).to(targets.dtype)  # (B, B)
     pairs = 1 - torch.eye(len(codes), device=codes.device)  # (B, B)
     share = ((similar * pairs).sum() / pairs.sum()).clamp(1e-3, 1 - 1e-3)
     weights = pairs * torch.where(similar > 0, 1 / share, 1 / (1 - share))

@@ -15,6 +15,7 @@ from retrieval_lib.methods.base import Batch
 from retrieval_lib.methods.binary import BinaryMethod, HashHead, class_proxies
 from retrieval_lib.methods.dhd_losses import bce_quantization_loss, hash_proxy_loss
 from retrieval_lib.methods.sgh_losses import pairwise_similarity_loss, self_similarity_loss
+from retrieval_lib.methods.targets import check_classes
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class SGHSettings:
         for name in ("images_per_class", "identity", "self_similarity", "pairwise", "quantization"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: give 0 or more.")
+        if not 0.0 <= self.first_strength <= 1.0:
+            raise ValueError(f"first_strength={self.first_strength}: give a number from 0 to 1.")
         if self.supervise not in ("all", "first"):
             raise ValueError(f"supervise={self.supervise!r}: choose all or first.")
         if not (self.identity or self.self_similarity or self.pairwise):
@@ -86,10 +89,14 @@ class SGH(BinaryMethod):
         classes: how many people there are.
         settings: see `SGHSettings`.
         seed: of the initial weights of head and proxies.
+
+    Raises:
+        ValueError: there is no class.
     """
 
     def __init__(self, backbone: Backbone, classes: int, settings: SGHSettings | None = None, seed: int = 0):
         super().__init__()
+        check_classes(classes)
         self.settings = settings or SGHSettings()
         self.bits = self.settings.bits
         self.images_per_class = self.settings.images_per_class

@@ -11,6 +11,8 @@ from itertools import combinations, permutations
 import torch.nn.functional as F
 from torch import Tensor
 
+from retrieval_lib.methods.targets import labelled
+
 
 def self_similarity_loss(codes: Sequence[Tensor]) -> Tensor:
     """Mean over the pairs of views of 1 - cos between the codes of the same image; both views are moved.
@@ -44,7 +46,7 @@ def pairwise_similarity_loss(codes: Sequence[Tensor], targets: Tensor, temperatu
         temperature: tau, a positive number.
 
     Raises:
-        ValueError: there are fewer than two views, or a row of `targets` names no class.
+        ValueError: there are fewer than two views, `targets` has another shape, or a row of it names no class.
 
     >>> import torch
     >>> code = torch.tensor([[1.0, 1.0], [1.0, -1.0]])  # two people at cosine 0, each with two equal views
@@ -53,9 +55,8 @@ def pairwise_similarity_loss(codes: Sequence[Tensor], targets: Tensor, temperatu
     """
     if len(codes) < 2:
         raise ValueError(f"Pairs are compared across views; there is {len(codes)}, give at least 2.")
-    same = (targets @ targets.T > 0).to(codes[0].dtype)  # (B, B)
-    if (same.sum(1) == 0).any():
-        raise ValueError("An image without a label is nobody's pair; leave it out of the labelled batch.")
+    targets = labelled(targets, codes[0].dtype, len(codes[0]))
+    same = (targets @ targets.T > 0).to(targets.dtype)  # (B, B)
     wanted = same / same.sum(1, keepdim=True)  # S: rows sum to 1
     unit = [F.normalize(view, dim=1) for view in codes]
     terms = [

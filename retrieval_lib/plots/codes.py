@@ -7,6 +7,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from retrieval_lib.hashing import check_bits
 from retrieval_lib.plots.grid import to_pixels
 from retrieval_lib.plots.style import BLACK, BLUE, QUIET, SHADES, SMALLEST, WIDTH, finish, set_titles
 
@@ -20,12 +21,13 @@ def code_strips(images: Tensor, codes: Tensor, names: Sequence[str] = ()) -> Fig
         names: written beside the strips; none to write nothing.
 
     Raises:
-        ValueError: the three do not belong together.
+        ValueError: the codes have another type or shape, or the three do not belong together.
     """
-    if codes.ndim != 2 or codes.dtype != torch.bool or len(images) != len(codes) or len(names) not in (0, len(codes)):
+    check_bits(codes)
+    if len(images) != len(codes) or len(names) not in (0, len(codes)):
         raise ValueError(
-            f"{len(images)} images, {codes.dtype} codes of shape {tuple(codes.shape)} and {len(names)} names do not "
-            "belong together; expected bool codes (n, bits), n images, and n names or none."
+            f"{len(images)} images, {len(codes)} codes and {len(names)} names do not belong together; expected as many "
+            "codes as images, and as many names or none."
         )
     rows, bits = codes.shape
     figure, axes = plt.subplots(
@@ -59,7 +61,7 @@ def bit_statistics(codes: Tensor, title: str = "") -> Figure:
         title: above the figure.
 
     Raises:
-        ValueError: the codes have another type or shape.
+        ValueError: the codes have another type or shape, or there are fewer than two.
     """
     share, correlation = bit_balance(codes), bit_correlation(codes)
     bits = codes.shape[1]
@@ -83,7 +85,7 @@ def bit_balance(codes: Tensor) -> Tensor:
     """The share of ones of each bit: (N, bits) bool to (bits,) float32.
 
     Raises:
-        ValueError: the codes have another type or shape.
+        ValueError: the codes have another type or shape, or there are fewer than two.
     """
     _check(codes)
     return codes.float().mean(0)
@@ -93,7 +95,7 @@ def bit_correlation(codes: Tensor) -> Tensor:
     """Pearson's correlation of each pair of bits: (N, bits) bool to (bits, bits) float32; 0 for a bit that never changes.
 
     Raises:
-        ValueError: the codes have another type or shape.
+        ValueError: the codes have another type or shape, or there are fewer than two.
     """
     _check(codes)
     centred = codes.double() - codes.double().mean(0)
@@ -103,5 +105,6 @@ def bit_correlation(codes: Tensor) -> Tensor:
 
 
 def _check(codes: Tensor) -> None:
-    if codes.ndim != 2 or codes.dtype != torch.bool or len(codes) < 2:
-        raise ValueError(f"codes are {codes.dtype} of shape {tuple(codes.shape)}; expected bool (N, bits), N > 1.")
+    check_bits(codes)
+    if len(codes) < 2:
+        raise ValueError(f"There is {len(codes)} code; the statistics of bits need at least 2.")

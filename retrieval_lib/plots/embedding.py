@@ -35,8 +35,10 @@ def fit_map(descriptors: Tensor, how: str = "UMAP", seed: int = 0):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="IProgress not found")  # no bar is shown, so none is missed
             warnings.filterwarnings("ignore", message="n_jobs value")  # a seed needs one job, which is meant
+            import numba
             from umap import UMAP  # compiles for seconds when it is imported: only where it is used
 
+            numba.config.THREADING_LAYER = "workqueue"  # with OpenMP it would set the number of torch's threads, too
             return UMAP(n_neighbors=15, min_dist=0.1, random_state=seed, n_jobs=1).fit(values)
     raise ValueError(f"There is no map {how!r}; choose UMAP or PCA.")
 

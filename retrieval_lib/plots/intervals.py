@@ -41,6 +41,7 @@ def interval_rows(panels: Mapping[str, pd.DataFrame], by: str, xlabel: str) -> F
         axis.set_yticks(rows, told)
         axis.set_ylim(-0.6, len(names[0]) - 0.4)
         axis.locator_params(axis="x", nbins=4 if len(panels) < 3 else 3)
+        axis.xaxis.set_major_formatter("{x:g}")
         set_titles(axis, "", "", title)
     figure.supxlabel(xlabel, fontsize=12)
     return finish(figure)

@@ -106,7 +106,10 @@ def trade_off(rows: Sequence[Mapping], ylabel: str, title: str = "") -> Figure:
         raise ValueError("Each row needs method, quality, bytes and milliseconds, and there must be one.")
     table = pd.DataFrame(rows)
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 4.4), sharey=True, layout="constrained")
-    for axis, column, told in ((axes[0], "bytes", "bytes an image"), (axes[1], "milliseconds", "milliseconds a query")):
+    for axis, column, told in (
+        (axes[0], "bytes", "bytes per image"),
+        (axes[1], "milliseconds", "milliseconds per query"),
+    ):
         for number, (method, part) in enumerate(table.groupby("method", sort=False)):
             style = marker_style(number)
             part = part.sort_values("bytes")

@@ -25,7 +25,8 @@ def loss_panel(axis, history: History) -> None:
     """Each term of the loss by step; a term may be negative.
 
     The axis is logarithmic where all terms are positive and one is over ten times as large as another: a small one
-    would lie on the floor.
+    would lie on the floor. It does not begin at zero where no value is below half of the largest: their change would
+    not be seen.
     """
     for number, (name, values) in enumerate(history.terms.items()):
         axis.plot(history.steps, values, label=name, **line_style(number))
@@ -34,8 +35,8 @@ def loss_panel(axis, history: History) -> None:
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_formatter("")
-    elif min(told, default=0) >= 0:
-        axis.set_ylim(0, None)
+    elif told and 0 <= min(told) < max(told) / 2:
+        axis.set_ylim(0, 1.05 * max(told))
     axis.set_xlim(0, None)
     set_titles(axis, "step", "", "loss terms, weighted")
     if history.terms:  # below the panel: within it, lines of four terms leave no place free
@@ -83,14 +84,6 @@ def class_legend(figure: Figure, labels: Tensor, class_names: Sequence[str]) -> 
     figure.legend(handles=shown, loc="outside lower center", ncols=columns, fontsize=SMALLEST, handletextpad=0.1)
 
 
-def central_frame(axis, points: Tensor) -> None:
-    """Let the axes hold the central 98 % of the points (n, 2) in each direction, and a tenth more."""
-    low, high = points.quantile(0.01, dim=0), points.quantile(0.99, dim=0)
-    room = 0.1 * (high - low)
-    axis.set_xlim(float(low[0] - room[0]), float(high[0] + room[0]))
-    axis.set_ylim(float(low[1] - room[1]), float(high[1] + room[1]))
-
-
 def check_history(history: History, labels: Tensor) -> None:
     """Refuse a history without snapshots, or labels of other images.
 
@@ -113,7 +106,6 @@ def small_multiples(
     class_names: Sequence[str],
     equal: bool = False,
     behind: Mapping[int, Tensor] | None = None,
-    central: bool = False,
 ) -> Figure:
     """Points at several moments, two panels a row; all share their axes, and a legend names the classes.
 
@@ -123,7 +115,6 @@ def small_multiples(
         class_names: a name for each class.
         equal: whether both axes have one scale, so that a circle stays one.
         behind: by step, points (u, 2) without a class, drawn small and grey behind the others.
-        central: whether the frame is that of `central_frame` of the last moment, and codewords are drawn small.
     """
     rows = -(-len(moments) // 2)
     figure, axes = plt.subplots(
@@ -136,19 +127,14 @@ def small_multiples(
             axis.scatter(*behind[step].T, s=5, color=QUIET, alpha=0.35, linewidths=0)
         points_panel(axis, points, labels)
         if words is not None:
-            stars(axis, words, small=central)
+            stars(axis, words)
         if equal:
             axis.set_aspect("equal")
         set_titles(axis, title=f"step {step:,}")
-    if central:
-        central_frame(axes.flat[0], points)
     class_legend(figure, labels, class_names)
     return finish(figure)
 
 
-def stars(axis, words: Tensor, small: bool = False) -> None:
-    """Codewords (K, 2), over everything else; small ones where they lie near each other."""
-    axis.scatter(
-        words[:, 0], words[:, 1], s=36 if small else 90, linewidths=0.7 if small else 1, marker="*", color="white",
-        edgecolors=BLACK, zorder=3,
-    )  # fmt: skip
+def stars(axis, words: Tensor) -> None:
+    """Codewords (K, 2), over everything else."""
+    axis.scatter(words[:, 0], words[:, 1], s=90, linewidths=1, marker="*", color="white", edgecolors=BLACK, zorder=3)

@@ -36,5 +36,5 @@ def story(history: History, use: Sequence[Mapping] = ()) -> Figure:
         set_titles(axes["perplexity"], "step", "", "perplexity of codebooks")
         axes["unused"].plot(steps, [moment["unused"] for moment in use], **line_style(2))
         axes["unused"].set_ylim(0, None)
-        set_titles(axes["unused"], "step", "", "codewords not in use")
+        set_titles(axes["unused"], "step", "", "codewords without an image")
     return finish(figure)

@@ -14,13 +14,14 @@ def fit_pq(descriptors: Tensor, codebooks: int, codewords: int, seed: int = 0) -
     """One k-means for each part of the descriptors (Jégou, Douze and Schmid, TPAMI 2011), by faiss.
 
     Args:
-        descriptors: (N, D) float; D must be a multiple of `codebooks`.
+        descriptors: (N, D) float32; D must be a multiple of `codebooks`.
         codebooks: M, into how many parts a descriptor is cut.
         codewords: K, a power of two from 2 to 65,536, at most N.
         seed: of the k-means.
 
     Raises:
-        ValueError: the numbers do not fit together, the seed is negative, or the descriptors hold NaN.
+        ValueError: the numbers do not fit together, the seed is negative, or the descriptors have another type or hold
+            NaN.
     """
     values = _checked(descriptors, codebooks, codewords)
     quantizer = faiss.ProductQuantizer(values.shape[1], codebooks, codewords.bit_length() - 1)
@@ -67,9 +68,10 @@ def fit_opq(
 
 
 def _checked(descriptors: Tensor, codebooks: int, codewords: int) -> np.ndarray:
-    if descriptors.ndim != 2 or not descriptors.is_floating_point():
+    if descriptors.ndim != 2 or descriptors.dtype != torch.float32:
         raise ValueError(
-            f"descriptors are {descriptors.dtype} of shape {tuple(descriptors.shape)}; expected floats (N, D)."
+            f"descriptors are {descriptors.dtype} of shape {tuple(descriptors.shape)}; expected float32 (N, D); call "
+            ".float() on another type."
         )
     count, dimension = descriptors.shape
     if codebooks < 1 or dimension % codebooks:
@@ -80,7 +82,7 @@ def _checked(descriptors: Tensor, codebooks: int, codewords: int) -> np.ndarray:
         raise ValueError(f"{count} descriptors are too few for {codewords} codewords; give at least as many.")
     if not torch.isfinite(descriptors).all():
         raise ValueError("descriptors hold NaN or infinite values; look for them where the descriptors are made.")
-    return np.ascontiguousarray(descriptors.detach().numpy(), dtype=np.float32)
+    return np.ascontiguousarray(descriptors.detach().numpy())
 
 
 def _set_clustering(settings, seed: int) -> None:

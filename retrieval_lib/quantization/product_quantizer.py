@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from retrieval_lib.quantization.assignment import part_distances
+from retrieval_lib.quantization.codes import check_codes
 
 DESCRIPTORS_AT_ONCE = 8192  # bounds the memory of the distances to all codewords
+ROUNDING = 1e-3  # how far a rotation times its transpose may be from the identity; fitted ones are within 1e-5
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class ProductQuantizer:
             (OPQ); None for plain product quantization.
 
     Raises:
-        ValueError: the codebooks or the rotation have another shape or type, or the codebooks hold NaN or infinity.
+        ValueError: the codebooks or the rotation have another shape or type; the codebooks hold NaN or infinity; or the
+            rotation times its transpose is not the identity.
     """
 
     codebooks: Tensor
@@ -40,6 +43,14 @@ class ProductQuantizer:
                 f"The rotation is {turn.dtype} of shape {tuple(turn.shape)}; codebooks {shape} need "
                 f"{self.codebooks.dtype} of shape ({self.dimension}, {self.dimension})."
             )
+        if turn is not None:
+            turn = turn.detach().float()
+            missed = float((turn @ turn.T - torch.eye(len(turn)).to(turn)).abs().max())
+            if not missed <= ROUNDING:  # NaN is none either
+                raise ValueError(
+                    f"The rotation times its transpose misses the identity by {missed:.2g}: it also stretches or holds "
+                    "NaN, and codes are turned back by the transpose. Give a matrix with orthonormal columns."
+                )
 
     @property
     def dimension(self) -> int:
@@ -55,12 +66,17 @@ class ProductQuantizer:
         """Rotated and cut: (N, D) to (N, M, d).
 
         Raises:
-            ValueError: the descriptors have another length.
+            ValueError: the descriptors have another length or type.
         """
         if descriptors.ndim != 2 or descriptors.shape[1] != self.dimension:
             raise ValueError(
                 f"descriptors have shape {tuple(descriptors.shape)}; codebooks {tuple(self.codebooks.shape)} need "
                 f"(N, {self.dimension})."
+            )
+        if descriptors.dtype != self.codebooks.dtype:
+            raise ValueError(
+                f"descriptors are {descriptors.dtype}; codebooks of {self.codebooks.dtype} need the same: call "
+                f".to({self.codebooks.dtype}) on them."
             )
         rotated = descriptors if self.rotation is None else descriptors @ self.rotation
         return rotated.unflatten(1, (self.codebooks.shape[0], self.codebooks.shape[2]))
@@ -73,7 +89,7 @@ class ProductQuantizer:
         code takes, it is a sum of plain distances: a distance, too, but not the Euclidean one.
 
         Raises:
-            ValueError: there is no such metric, or the queries have another length.
+            ValueError: there is no such metric, or the queries have another length or type.
         """
         return part_distances(self.parts(query), self.codebooks, metric)
 
@@ -86,7 +102,8 @@ class ProductQuantizer:
                 were learned with it.
 
         Raises:
-            ValueError: the descriptors have another length, or hold NaN or infinity; or there is no such metric.
+            ValueError: the descriptors have another length or type, or hold NaN or infinity; or there is no such
+                metric.
         """
         if not descriptors.isfinite().all():
             raise ValueError("A descriptor holds NaN or infinity, which is near to no codeword.")
@@ -97,15 +114,10 @@ class ProductQuantizer:
         """What codes stand for, as descriptors: (N, M) to (N, D), rotated back.
 
         Raises:
-            ValueError: the codes have another shape, or name a codeword that is not there.
+            ValueError: the codes have another shape or type, or name a codeword that is not there.
         """
         books, words = self.codebooks.shape[:2]
-        if codes.ndim != 2 or codes.shape[1] != books or codes.is_floating_point():
-            raise ValueError(f"codes are {codes.dtype} of shape {tuple(codes.shape)}; expected integers (N, {books}).")
-        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < words:
-            raise ValueError(
-                f"codes go from {int(codes.min())} to {int(codes.max())}; the codebooks have 0 to {words - 1}."
-            )
+        check_codes(codes, words, books)
         parts = self.codebooks[torch.arange(books), codes.long()]  # (N, M, d)
         joined = parts.flatten(1)
         return joined if self.rotation is None else joined @ self.rotation.T

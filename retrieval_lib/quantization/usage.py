@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from retrieval_lib.quantization.codes import check_codes
+
 
 def codeword_usage(codes: Tensor, codewords: int) -> Tensor:
     """The share of images that each codeword stands for.
@@ -15,16 +17,15 @@ def codeword_usage(codes: Tensor, codewords: int) -> Tensor:
         (M, K) float32; each row sums to 1.
 
     Raises:
-        ValueError: there are no codes, or a code names a codeword that is not there.
+        ValueError: there are no codes, they have another shape or type, or name a codeword that is not there.
 
     >>> codeword_usage(torch.tensor([[0, 1], [0, 0]]), 2)
     tensor([[1.0000, 0.0000],
             [0.5000, 0.5000]])
     """
-    if codes.ndim != 2 or not len(codes) or codes.is_floating_point():
-        raise ValueError(f"codes are {codes.dtype} of shape {tuple(codes.shape)}; expected integers (N, M), N > 0.")
-    if not 0 <= int(codes.min()) <= int(codes.max()) < codewords:
-        raise ValueError(f"codes go from {int(codes.min())} to {int(codes.max())}; expected 0 to {codewords - 1}.")
+    check_codes(codes, codewords)
+    if not len(codes):
+        raise ValueError("There are no codes; nothing can be counted.")
     counts = torch.stack([torch.bincount(column, minlength=codewords) for column in codes.long().unbind(1)])
     return counts / len(codes)
 

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from retrieval_lib.data import ImageSet, Split
-from retrieval_lib.methods.base import Method, describe
+from retrieval_lib.methods.base import Batch, Method, describe
 from retrieval_lib.progress import ProgressLine
-from retrieval_lib.training.batches import check_unlabelled, step_batch, steps_per_epoch, view_makers
+from retrieval_lib.training.batches import check_unlabelled, derived_seed, step_batch, steps_per_epoch, view_makers
 from retrieval_lib.training.history import History, Snapshot, weights_hash
 from retrieval_lib.training.interrupts import deferred_interrupt
 from retrieval_lib.training.settings import TrainingSettings, learning_rate
 from retrieval_lib.training.state import load_state, run_identity, save_state
-from retrieval_lib.training.validation import snapshot_points, validation_score
+from retrieval_lib.training.validation import validation_score
 
 SNAPSHOT_POINTS = 1000
 Callback = Callable[[Method, History], None]
@@ -52,7 +52,7 @@ def train(
         callback: called after each evaluation, for instance to draw.
         state_path: where the state is kept. When the run is over it holds the whole run: the caller removes it when
             what came out is safe elsewhere.
-        snapshot_count: how many validation queries the snapshots show.
+        snapshot_count: how many validation queries the snapshots show, the first; test queries where there are none.
         points: (n,) positions of the images that the snapshots show instead.
         initial: what the weights are now, in words, for the history.
 
@@ -74,11 +74,11 @@ def train(
     per_epoch = steps_per_epoch(method, images, split.train, settings)
     search = split.searches.get("validation")
     if points is None:
-        points = snapshot_points(images, search or split.searches["test"], snapshot_count)
+        points = (search or split.searches["test"]).query[:snapshot_count]
     history = History(points, weights_before=weights_hash(method), initial=initial)
     optimizer = make_optimizer(method, settings)
     scaler = torch.amp.GradScaler(enabled=method.backbone.autocast == torch.float16)
-    run = run_identity(method, settings, split.hash, initial)
+    run = run_identity(method, settings, split.hash, points, initial)
     step, sums, spent = 0, {}, 0.0
     if state_path is not None and Path(state_path).is_file():
         step, sums, spent = load_state(Path(state_path), method, optimizer, scaler, history, run)
@@ -148,13 +148,44 @@ def update(
     """One step: its loss terms, by name.
 
     Raises:
-        TrainingDiverged: a term is no finite number; the weights are then as they were.
+        TrainingDiverged: as `learn_from`.
+    """
+    batch = step_batch(method, images, train_positions, step, settings, makers, unlabelled)
+    return learn_from(batch, method, optimizer, scaler, settings, step)
+
+
+def learn_from(
+    batch: Batch,
+    method: Method,
+    optimizer: Optimizer,
+    scaler: torch.amp.GradScaler,
+    settings: TrainingSettings,
+    step: int,
+) -> dict[str, float]:
+    """One update of the weights by a batch: its loss terms, by name.
+
+    What the method's layers draw, dropout for instance, is a function of seed and step, as the batch is; the global
+    random state is left alone.
+
+    Args:
+        batch: as `step_batch` gives it.
+        method: trained in place.
+        optimizer: as `make_optimizer` gives it.
+        scaler: of the gradients; one that is not enabled changes nothing.
+        settings: learning rate, seed and clip.
+        step: counted from 0.
+
+    Raises:
+        TrainingDiverged: a term is no finite number. The parameters are then as they were; running statistics, of batch
+            normalization for instance, have seen the batch.
     """
     rate = learning_rate(settings, step)
     for group in optimizer.param_groups:
         group["lr"] = rate * group["share"]
-    batch = step_batch(method, images, train_positions, step, settings, makers, unlabelled)
-    terms = method.loss_terms(batch, step / settings.steps)
+    device = next(method.parameters()).device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(derived_seed(settings.seed, "layers", step))
+        terms = method.loss_terms(batch, step / settings.steps)
     values = {name: float(term.detach()) for name, term in terms.items()}
     wrong = [name for name, value in values.items() if not abs(value) < float("inf")]
     if wrong:

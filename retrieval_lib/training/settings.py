@@ -24,7 +24,7 @@ class TrainingSettings:
         evaluate_every: how often the validation score is taken and a snapshot made; also before the first step and
             after the last.
         save_every: how often the state is saved for a resume.
-        seed: of the order of the images and of their views.
+        seed: of the order of the images, of their views, and of what layers draw, such as dropout.
     """
 
     steps: int

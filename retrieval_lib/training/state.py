@@ -1,5 +1,6 @@
 """All that a run needs to go on exactly where it stopped."""
 
+import hashlib
 import json
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -8,11 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from retrieval_lib.methods.base import Method
 from retrieval_lib.training.checkpoints import read_tensors, write_tensors
 from retrieval_lib.training.history import History, Snapshot
 from retrieval_lib.training.settings import TrainingSettings
 
 KIND = "state"
+HOLDS = {
+    "step": int, "run": dict, "history": dict, "pending": dict, "seconds": float, "scaler": dict,
+    "snapshot_steps": list,
+}  # fmt: skip
 
 
 def save_state(
@@ -65,7 +71,7 @@ def load_state(
     Raises:
         ValueError: the file is damaged, or it is of another run.
     """
-    tensors, told = read_tensors(path, KIND)
+    tensors, told = read_tensors(path, KIND, HOLDS)
     if told["run"] != run:
         other = [key for key in run if told["run"].get(key) != run[key]]
         raise ValueError(
@@ -95,7 +101,7 @@ def seconds_spent(path: Path) -> float:
     Raises:
         ValueError: the file is damaged, or holds no state.
     """
-    return read_tensors(path, KIND)[1]["seconds"] if path.is_file() else 0.0
+    return read_tensors(path, KIND, HOLDS)[1]["seconds"] if path.is_file() else 0.0
 
 
 def _snapshot(step: int, number: int, tensors: dict[str, Tensor]) -> Snapshot:
@@ -103,12 +109,28 @@ def _snapshot(step: int, number: int, tensors: dict[str, Tensor]) -> Snapshot:
     return Snapshot(step, **{n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
 
 
-def run_identity(module: nn.Module, settings: TrainingSettings, split_hash: str, initial: str) -> dict:
-    """What must be the same for a state to belong to a run (JSON-able)."""
-    shapes = {name: list(tensor.shape) for name, tensor in module.state_dict().items()}
-    own = getattr(module, "settings", None)  # a loss weight changes no shape, and the run all the same
-    method = {"name": type(module).__name__, "settings": asdict(own) if is_dataclass(own) else repr(own)}
+def run_identity(method: Method, settings: TrainingSettings, split_hash: str, points: Tensor, initial: str) -> dict:
+    """What must be the same for a state to belong to a run (JSON-able); its names are those of the message.
+
+    Args:
+        method: what is trained.
+        settings: of the training.
+        split_hash: of what it learns from.
+        points: (n,) positions of the images that the snapshots show.
+        initial: what its weights are, in words.
+    """
+    own = getattr(method, "settings", None)  # a loss weight changes no shape, and the run all the same
+    backbone = method.backbone  # nor does a stride
     told = {
-        "settings": asdict(settings), "method": method, "split": split_hash, "weights": shapes, "start": initial,
+        "settings": asdict(settings),
+        "method": {"name": type(method).__name__, "settings": asdict(own) if is_dataclass(own) else repr(own)},
+        "backbone": {
+            "name": type(backbone).__name__, "autocast": str(backbone.autocast),
+            **{name: getattr(backbone, name) for name in backbone.geometry},
+        },
+        "split": split_hash,
+        "points": hashlib.sha256(repr(points.tolist()).encode()).hexdigest(),
+        "start": initial,
+        "weights": {name: list(tensor.shape) for name, tensor in method.state_dict().items()},
     }  # fmt: skip
     return json.loads(json.dumps(told))  # as it will be read again: tuples become lists

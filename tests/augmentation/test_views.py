@@ -136,6 +136,13 @@ def test_digits_are_never_mirrored_and_grey_images_keep_no_colour_change():
     assert RandomView(faces, (64, 64))(one_channel, seed=0).shape == (4, 1, 64, 64)
 
 
+@pytest.mark.parametrize(
+    ("told", "kept"), [((0.08, 1.0), (0.5, 1.0)), ((0.8, 0.9), (0.8, 0.9)), ((0.1, 0.3), (0.5, 1.0))]
+)
+def test_digits_keep_a_gentle_crop_and_at_least_half_their_area(told, kept):
+    assert settings_for(ViewSettings(crop=1.0, crop_area=told), "mnist", 1).crop_area == kept
+
+
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r"flip=1\.5"):
         ViewSettings(flip=1.5)
@@ -144,6 +151,12 @@ def test_bad_input_is_named():
     for area in ((0.3, 0.1), (0.0, 0.2), (0.1, 1.0)):
         with pytest.raises(ValueError, match=r"occlusion_area=.*the smaller one first"):
             ViewSettings(occlusion_area=area)
+    for area in ((0.5, 3.0), (-1, 1), (0.0, 1.0), (0.8, 0.5)):
+        with pytest.raises(ValueError, match=r"crop_area=.*the smaller one first"):
+            ViewSettings(crop_area=area)
+    for deviation in ((2, 0.1), (0.0, 1.0), (-1.0, 1.0)):
+        with pytest.raises(ValueError, match=r"blur_deviation=.*the smaller one first"):
+            ViewSettings(blur_deviation=deviation)
     with pytest.raises(ValueError, match="shift=-1"):
         ViewSettings(shift=-1)
     with pytest.raises(ValueError, match="border='white': choose black or mirrored"):

@@ -6,6 +6,7 @@ import pickle
 import resource
 import shutil
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -54,14 +55,21 @@ def cifar10(monkeypatch):
 
 
 @pytest.fixture
-def lfw(monkeypatch, serve):
-    """Serve an archive in the form of LFW: image i of person p is plainly of value 60 p + i."""
+def lfw_archive():
+    """An archive in the form of LFW: image i of person p is plainly of value 60 p + i, and a person with one image."""
     images = {
         f"lfw_funneled/Person_{p}/Person_{p}_{i:04}.jpg": jpeg(60 * p + i, 250)
         for p in range(PEOPLE)
         for i in range(IMAGES)
     }
-    archive = packed(images | {"lfw_funneled/Lonely_One/Lonely_One_0001.jpg": jpeg(200, 250)})
+    return packed(images | {"lfw_funneled/Lonely_One/Lonely_One_0001.jpg": jpeg(200, 250)})
+
+
+@pytest.fixture
+def lfw(monkeypatch, serve, lfw_archive):
+    """Serve this archive, and have it pass for all of LFW."""
+    monkeypatch.setattr("retrieval_lib.data.lfw.IMAGES", PEOPLE * IMAGES + 1)
+    monkeypatch.setattr("retrieval_lib.data.lfw.PEOPLE", PEOPLE + 1)
 
     def served(content: bytes, checksum: str):
         elsewhere = FUNNELED_ARCHIVE._replace(url=serve(content) + "/lfw.tgz", checksum=checksum)
@@ -71,7 +79,7 @@ def lfw(monkeypatch, serve):
         monkeypatch.setattr("sklearn.datasets._lfw.TARGETS", told)
         monkeypatch.setattr("retrieval_lib.data.lfw.FUNNELED_ARCHIVE", elsewhere)
 
-    served(archive, hashlib.sha256(archive).hexdigest())
+    served(lfw_archive, hashlib.sha256(lfw_archive).hexdigest())
     return served
 
 
@@ -121,21 +129,51 @@ def test_lfw_is_downloaded_once(empty_cache, network, lfw, monkeypatch):
     assert not list(empty_cache.rglob("joblib"))
 
 
-def test_scikit_learns_folder_is_read_and_stays_as_it_is(data_folder, empty_cache, network, lfw, monkeypatch):
-    downloaded = load("lfw")
-    there = empty_cache / "downloads" / "lfw" / "lfw_home"
+@pytest.fixture
+def lfw_home(data_folder, lfw):
+    """A reader's `lfw_home` with the lists of pairs, for the archive or the folder that is unpacked from it."""
     home = data_folder / "lfw_home"
     home.mkdir()
-    with tarfile.open(home / "lfw-funneled.tgz", "w:gz") as archive:  # as it lies there before scikit-learn unpacked it
-        archive.add(there / "lfw_funneled", "lfw_funneled")
-    for path in there.glob("*.txt"):
-        (home / path.name).write_bytes(path.read_bytes())
-    before = sorted(path.name for path in home.iterdir())
-    monkeypatch.setenv("RETRIEVAL_DATA", str(data_folder))
+    for target in TARGETS:
+        (home / target.filename).write_bytes(b"pairs")
+    return home
+
+
+def test_scikit_learns_archive_is_read_and_stays_as_it_is(lfw_home, empty_cache, network, lfw_archive, monkeypatch):
+    downloaded = load("lfw")
+    (lfw_home / "lfw-funneled.tgz").write_bytes(lfw_archive)  # as it lies there before scikit-learn unpacked it
+    before = kept(lfw_home)
+    monkeypatch.setenv("RETRIEVAL_DATA", str(lfw_home.parent))
     shutil.rmtree(empty_cache)
     images = load("lfw")
-    assert sorted(path.name for path in home.iterdir()) == before and "lfw-funneled.tgz" in before
+    assert kept(lfw_home) == before and "lfw-funneled.tgz" in before
     assert (images.content_hash, images.source) == (downloaded.content_hash, downloaded.source)
+
+
+def test_a_damaged_archive_of_lfw_is_refused(lfw_home, tmp_path):
+    other = packed({f"lfw_funneled/Person_{p}/{i}.jpg": jpeg(50, 250) for p in range(PEOPLE) for i in range(IMAGES)})
+    (lfw_home / "lfw-funneled.tgz").write_bytes(other)
+    with pytest.raises(ValueError, match=r"data/lfw_home/lfw-funneled\.tgz has the wrong checksum: .*copy it again"):
+        load("lfw")
+    assert kept(tmp_path / "cache") == []
+
+
+def test_half_a_folder_of_lfw_is_refused_and_never_kept(lfw_home, lfw_archive, tmp_path):
+    with tarfile.open(fileobj=io.BytesIO(lfw_archive)) as tar:
+        tar.extractall(lfw_home, filter="data")
+    last = lfw_home / "lfw_funneled" / f"Person_{PEOPLE - 1}"
+    last.rename(tmp_path / "not yet copied")
+    with pytest.raises(
+        ValueError, match=r"data/lfw_home/lfw_funneled holds 17 images of 3 people, but LFW has 25 of 4"
+    ):
+        load("lfw")
+    assert kept(tmp_path / "cache") == []
+    (tmp_path / "not yet copied").rename(last)
+    assert len(load("lfw")) == PEOPLE * IMAGES
+    (lfw_home / "pairs.txt").unlink()
+    shutil.rmtree(tmp_path / "cache")
+    with pytest.raises(ValueError, match=rf"LFW in {lfw_home.parent} is incomplete .*pairs\.txt is missing"):
+        load("lfw")
 
 
 def test_a_server_that_cannot_be_reached(empty_cache, network, monkeypatch):
@@ -198,3 +236,23 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(OSError), write_whole_folder(path) as partial:
         raise OSError
     assert kept(tmp_path) == ["deep/folder/a"] and (path / "a").read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+@pytest.mark.parametrize(("before", "left"), [(True, "old"), (False, "new")])
+def test_a_folder_is_never_lost_while_the_new_one_takes_its_place(tmp_path, monkeypatch, error, before, left):
+    path, move = tmp_path / "folder", Path.replace
+    with write_whole_folder(path) as partial:
+        (partial / "a").write_text("old")
+
+    def interrupted(source, target):
+        if target != path or source.name == "old":
+            return move(source, target)
+        if not before:
+            move(source, target)
+        raise error
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(error), write_whole_folder(path) as partial:
+        (partial / "a").write_text("new")
+    assert kept(tmp_path) == ["folder/a"] and (path / "a").read_text() == left

@@ -1,5 +1,6 @@
 """A reader's own images: what is read, and a clear error for all that can be wrong."""
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -85,6 +86,25 @@ def test_a_photo_that_is_stored_on_its_side_is_turned(tmp_path, size):
     image = load_folder(tmp_path, size=size).images[0, 0]
     assert image.shape == ((8, 6) if size is None else (6, 6))
     assert int(image[:2].min()) > 200 and int(image[-2:].max()) < 50
+
+
+def test_images_in_a_folder_called_like_a_known_data_set_are_not_that_one(folder, monkeypatch):
+    known = folder / "mnist"
+    known.mkdir()
+    for path in (folder / "cats", folder / "dogs"):
+        path.rename(known / path.name)
+    monkeypatch.chdir(known)
+    for path in (known, "."):
+        images = load_folder(path)
+        assert (images.name, images.source) == ("own mnist", "the folder mnist")
+
+
+@pytest.mark.parametrize("size", [None, 6])
+@pytest.mark.parametrize(("kind", "mode"), [(np.uint16, "I;16"), (np.int32, "I"), (np.float32, "F")])
+def test_more_than_8_bits_a_channel(folder, size, kind, mode):
+    Image.fromarray(np.full((6, 8), 1000, kind)).save(folder / "cats" / "deep.tif")
+    with pytest.raises(ValueError, match=rf"cats.deep\.tif has more than 8 bits.*mode {mode}.*save it with 8 bits"):
+        load_folder(folder, size=size)
 
 
 def test_missing_folder(tmp_path):

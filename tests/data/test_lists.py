@@ -52,6 +52,17 @@ def test_several_labels(folder):
     assert torch.equal(images.labels[:, 1], (images.images[:, 0, 0, 0] // 10) % 2 == 0)
 
 
+def test_images_in_a_folder_called_like_a_known_data_set_are_not_that_one(folder, monkeypatch):
+    known = folder / "mnist"
+    known.mkdir()
+    for path in folder.glob("*.png"):
+        path.rename(known / path.name)
+    monkeypatch.chdir(known)
+    for path in (known, "."):
+        images, _ = load_lists(path, write(folder), size=64)
+        assert (images.name, images.source) == ("own mnist", "lists of mnist")
+
+
 def test_a_missing_list_is_named(folder):
     paths = write(folder)
     del paths["query"]

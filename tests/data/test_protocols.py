@@ -120,6 +120,8 @@ def test_unknown_and_unfitting_protocols(like_cifar10):
         make_split(like_cifar10, "mnist-200-1k")
     with pytest.raises(ValueError, match="no protocol for the task 'faces' on cifar10"):
         protocol_for(like_cifar10, "faces", "book")
+    with pytest.raises(ValueError, match="no profile 'quik'; choose one of quick, book, full"):
+        protocol_for(like_cifar10, "supervised", "quik")
 
 
 def test_too_few_images_are_told():

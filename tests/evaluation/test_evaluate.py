@@ -1,5 +1,6 @@
 """Blocks, rules by name, precision and recall, several labels, and what is refused."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +14,7 @@ from retrieval_lib.evaluation import (
     mean_interval,
     paired_difference,
     precision_recall_curve,
+    repeatability_limit,
 )
 from retrieval_lib.evaluation.evaluate import BYTES_COUNTED, BYTES_JUDGED, BYTES_SORTED, MEMORY, block_size
 
@@ -135,11 +137,8 @@ def test_bad_input_is_named(search):
         )
     with pytest.raises(ValueError, match="expected bool"):
         Hamming(torch.zeros(2, 8), torch.zeros(2, 8))
-    for code in (20, -1):
-        with pytest.raises(ValueError, match=f"names codeword {code}"):
-            ADC(torch.zeros(1, 2, 16), torch.full((3, 2), code))
-    with pytest.raises(ValueError, match="expected integers"):
-        ADC(torch.zeros(1, 2, 16), torch.zeros(3, 2))
+    with pytest.raises(ValueError, match=r"tables have shape \(2, 16\); expected \(Q, M, K\)"):
+        ADC(torch.zeros(2, 16), torch.zeros(3, 2).long())
     with pytest.raises(ValueError, match="floats of one kind"):
         Euclidean(torch.zeros(2, 3), torch.zeros(2, 3).double())
     with pytest.raises(ValueError, match="class numbers"):
@@ -162,3 +161,14 @@ def test_intervals_are_those_of_the_t_distribution():
         mean_interval([1.0])
     with pytest.raises(ValueError, match="Paired"):
         paired_difference([1.0, 2.0], [1.0])
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_two_single_runs_are_within_the_repeatability_limit_in_95_of_100_cases(seeds):
+    draws = np.random.default_rng(0).normal(size=(2000, seeds + 2))
+    apart = np.array([abs(one - two) > repeatability_limit(recorded) for one, two, *recorded in draws.tolist()])
+    assert 0.035 < apart.mean() < 0.065
+    many = np.random.default_rng(0).normal(size=5000)
+    assert repeatability_limit(many) == pytest.approx(2.8, rel=0.03)  # ISO 5725-6
+    with pytest.raises(ValueError, match="at least two"):
+        repeatability_limit([1.0])

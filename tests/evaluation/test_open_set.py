@@ -4,6 +4,7 @@ from itertools import permutations
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from retrieval_lib.evaluation import NOBODY, Euclidean, Hamming, Relevance, identify, open_set_curve, threshold_at
 
@@ -48,6 +49,46 @@ def test_both_rates_are_the_loops(search):
                 right += float((labels[nearest] == person).float().mean())
         assert float(false_positive) == pytest.approx(named / 12)
         assert float(identification) == pytest.approx(right / 15)
+
+
+def test_both_rates_are_those_of_every_query_at_every_threshold():
+    """The plain way, which needs memory for queries times thresholds; many distances differ, many are tied."""
+    generator = torch.Generator().manual_seed(4)
+    x, labels = 2 * torch.randn(400, 2, generator=generator), torch.arange(400) % 9
+    query, strangers, database = x[:90], x[90:150], x[150:].round()
+    known, unknown = Euclidean(query, database), Euclidean(strangers, database)
+    curve = open_set_curve(known, Relevance(labels[:90], labels[150:]), unknown)
+    distances, same = known.block(0, 90), labels[:90, None] == labels[150:]
+    near, strange = distances.amin(1), unknown.block(0, 60).amin(1)
+    tied = distances == near.unsqueeze(1)
+    chance = (tied & same).sum(1).double() / tied.sum(1)
+    assert ((chance > 0) & (chance < 1)).sum() > 20, "or this test says nothing of ties"
+    assert torch.equal(curve.thresholds[1:], torch.cat([near, strange]).double().unique())
+    assert torch.equal(curve.false_positive, (strange.unsqueeze(1) <= curve.thresholds).double().mean(0))
+    plain = ((near.unsqueeze(1) <= curve.thresholds).double() * chance.unsqueeze(1)).mean(0)
+    torch.testing.assert_close(curve.identification, plain, rtol=0, atol=1e-15)
+
+
+class Largest(TorchDispatchMode):
+    """How many numbers the largest tensor had that was made meanwhile."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        for one in made if isinstance(made, tuple | list) else (made,):
+            self.numbers = max(self.numbers, one.numel() if isinstance(one, torch.Tensor) else 0)
+        return made
+
+
+def test_a_curve_needs_no_memory_for_queries_times_thresholds():
+    query, strangers = torch.randn(2, 2000, 1, generator=torch.Generator().manual_seed(4))
+    database, labels = torch.zeros(3, 1), torch.zeros(2000, dtype=torch.int64)
+    with Largest() as largest:
+        curve = open_set_curve(
+            Euclidean(query, database), Relevance(labels, labels[:3]), Euclidean(strangers, database)
+        )
+    assert len(curve.thresholds) > 3000 and largest.numbers <= 3 * 2000, "queries times database images"
 
 
 def test_the_expectation_is_the_mean_over_every_order_of_the_database():
@@ -99,5 +140,7 @@ def test_what_cannot_be_judged_is_named(search):
         open_set_curve(known, Relevance(query_labels, labels), Hamming(strangers[:0], database))
     with pytest.raises(ValueError, match="one number for each of the 40"):
         identify(known, labels[:39], 3)
+    with pytest.raises(ValueError, match="database is empty"):
+        identify(Hamming(query, database[:0]), labels[:0], 3)
     with pytest.raises(ValueError, match="has the number -1"):
         identify(known, labels - 1, 3)

@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from retrieval_lib.data import catalogue, load
 from retrieval_lib.evaluation import Hamming, Relevance
-from retrieval_lib.experiments import Cell, Grid, Job, judge
+from retrieval_lib.experiments import Cell, Grid, judge
+from retrieval_lib.experiments.record import record_grid
 from retrieval_lib.experiments.spq_long import RUN, SPQ_LONG
 from retrieval_lib.hashing.linear import LinearHash, fit_lsh
 
@@ -106,6 +107,5 @@ def hashes():
 def spq_long_run(digits, book, monkeypatch):
     """SPQ's long run, a tiny one, recorded in the empty book; gives the method."""
     monkeypatch.setenv("RETRIEVAL_CACHE", str(book / "cache"))
-    (cell,) = SPQ_LONG.cells("quick", digits)
-    SPQ_LONG.run(Job(cell, digits, cell.split(digits), "quick", book / "checkpoints" / cell.checkpoint))
+    record_grid(SPQ_LONG)
     return RUN.load(SPQ_LONG, digits, "quick")

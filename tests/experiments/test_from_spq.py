@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from retrieval_lib.experiments import Job, from_spq, gpq_long
+from retrieval_lib.experiments import Job, Value, from_spq, gpq_long
 from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.experiments.records import read_records
 
@@ -15,7 +15,9 @@ def job_of(name, images, variant=None):
 
 
 def test_without_the_long_run_it_says_so(digits):
-    with pytest.raises(FileNotFoundError, match=r"spq-long-mnist-quick.*record spq-long` first"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no record of weights for mnist in the profile quick.*record spq-long` first"
+    ):
         from_spq.spq_backbone(digits, "quick")
 
 
@@ -91,7 +93,7 @@ def test_longer_trainings_have_the_view_and_the_decay_that_they_name(digits, lea
 
     monkeypatch.setattr(from_spq, "train", train)
     monkeypatch.setattr(from_spq, "judge_test", lambda *_: [])
-    monkeypatch.setattr(from_spq, "among_held_out", lambda *_: 0.5)
+    monkeypatch.setattr(from_spq, "held_out", lambda *_: Value(0.5, "mAP", "held out"))
     monkeypatch.setattr(from_spq, "budget_for", lambda profile, wanted: wanted)
     monkeypatch.setattr(from_spq, "spq_backbone", lambda *_: learned)
     monkeypatch.setattr(from_spq, "settle_batch_statistics", lambda network, _: settled.append(network))

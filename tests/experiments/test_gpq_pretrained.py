@@ -33,8 +33,7 @@ def trained(digits, split, features, **settings):
 
 
 def score(method, features, images, split):
-    search = split.searches["test"]
-    (value,) = gpq_pretrained.judge_features(method, features, images, search.query, search.database, "test")
+    (value,) = gpq_pretrained.judge_features(method, features, images, split.searches["test"])
     return value.value
 
 
@@ -56,6 +55,16 @@ def test_labels_alone_takes_no_unlabelled_features(digits, split, features):
     spoiled[split.unlabelled] = torch.nan
     method = trained(digits, split, spoiled, entropy=0.0)
     assert all(torch.isfinite(weights).all() for weights in method.parameters())
+
+
+def test_dropout_is_drawn_from_the_schedules_seed(digits, split, features):
+    def after(seed):
+        torch.rand(1)  # the global random state does not matter
+        method = GPQ(FeatureInput(20, 0.5), 10, GPQSettings(bits=16))
+        train_on_features(method, features, digits, split, replace(SCHEDULE, steps=3, seed=seed))
+        return method.head.weight
+
+    assert torch.equal(after(0), after(0)) and not torch.equal(after(0), after(1))
 
 
 def test_dropout_hides_features_in_training_only():
@@ -94,4 +103,4 @@ def test_cells_of_both_grids(digits, features, monkeypatch, name, search):
 @pytest.mark.parametrize("variant", gpq_pretrained.VARIANTS)
 def test_what_was_chosen_was_tried(digits, variant):
     told = [c.settings for c in GRIDS["gpq-pretrained-trials"].cells("quick", digits)]
-    assert {"variant": variant, **gpq_pretrained.CHOSEN[variant]} in told
+    assert {"objective": variant, **gpq_pretrained.CHOSEN[variant]} in told

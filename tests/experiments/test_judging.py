@@ -5,6 +5,7 @@ import torch
 
 from retrieval_lib.evaluation import InnerProduct, Relevance, evaluate
 from retrieval_lib.experiments.judging import among_held_out
+from retrieval_lib.experiments.values import judge
 from retrieval_lib.methods.base import Method
 
 
@@ -35,3 +36,16 @@ def test_held_out_images_search_each_other_and_never_themselves(digits):
         relevance = Relevance(digits.labels[query], digits.labels[database])
         expected.append(evaluate(InnerProduct(x, y), relevance, k=None).mean_average_precision)
     assert found == pytest.approx(sum(expected) / 2)
+    described = lambda part: digits.images[part].flatten(1).float() / 255  # noqa: E731
+    assert among_held_out(Pixels(), digits, positions, described) == found, "descriptors may be given"
+
+
+@pytest.mark.parametrize("k", [0, -3])
+def test_a_ranking_without_a_place_is_named(k):
+    found, relevance = (
+        InnerProduct(torch.ones(2, 3), torch.ones(4, 3)),
+        Relevance(torch.zeros(2).long(), torch.arange(4)),
+    )
+    for ties in ("expected", "seeded"):
+        with pytest.raises(ValueError, match=f"k={k}: a ranking has at least one place"):
+            judge(found, relevance, k=k, ties=(ties,))

@@ -9,8 +9,9 @@ from retrieval_lib.data import load
 from retrieval_lib.experiments import Job, long_run, record
 from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.experiments.record import record_grid, run_job
+from retrieval_lib.experiments.records import read_records, results_file
 from retrieval_lib.training import loop, state, train
-from retrieval_lib.training.checkpoints import read_tensors
+from retrieval_lib.training.checkpoints import read_tensors, write_tensors
 
 SEARCHES = {
     "dhd-long": {"test", "untrained", "validation"},
@@ -84,7 +85,8 @@ def test_a_stopped_long_run_that_keeps_no_weights_goes_on(book, monkeypatch):
         change.setattr(record, "check_values", stop)
         with pytest.raises(KeyboardInterrupt):
             record_grid(GRIDS["gpq-long-seeds"])
-    assert len(list((book / "cache").glob("*.state"))) == 1
+    (left,) = (book / "cache").glob("*.state")
+    assert left.name.startswith("gpq-long-seeds-")  # grids may have the same cell, and not the same training
     of_one = len(steps)
     assert record_grid(GRIDS["gpq-long-seeds"]) == 2
     assert len(steps) == 2 * of_one > 0  # the first of the two was not trained again
@@ -162,19 +164,42 @@ def test_stopped_before_it_is_recorded_a_finished_run_is_not_trained_again(book,
     assert not list((book / "cache").glob("*.state"))
 
 
-@pytest.mark.parametrize(
-    ("job", "name", "run"),
-    [("dhd-long", "dhd-long", "first run"), ("dhd-long-second", "dhd-long-second", "second run")],
-    indirect=["job"],
-)
-def test_kept_networks_of_dhd_are_judged_with_and_without_mirror_images(job, name, run):
-    both_ways = GRIDS["dhd-both-ways"]
-    cells = [c for c in both_ways.cells("quick", job.images) if c.settings["run"] == run]
-    jobs = [Job(cell, job.images, cell.split(job.images), "quick") for cell in cells]
+def both_ways_of(run, images):
+    """The jobs of the two cells that judge a kept network of DHD: without and with mirror images."""
+    cells = [c for c in GRIDS["dhd-both-ways"].cells("quick", images) if c.settings["run"] == run]
+    return [Job(cell, images, cell.split(images), "quick") for cell in cells]
+
+
+@pytest.mark.parametrize(("name", "run"), [("dhd-long", "first run"), ("dhd-long-second", "second run")])
+def test_kept_networks_of_dhd_are_judged_with_and_without_mirror_images(digits, book, monkeypatch, name, run):
+    monkeypatch.setenv("RETRIEVAL_CACHE", str(book / "cache"))
+    both_ways, jobs = GRIDS["dhd-both-ways"], both_ways_of(run, digits)
     with pytest.raises(FileNotFoundError, match=rf"record {name}` first"):
         both_ways.run(jobs[0])
-    trained = {v.name: v.value for v in GRIDS[name].run(job) if v.search != "validation"}
+    record_grid(GRIDS[name])
+    (recorded,) = read_records(results_file(name))
+    trained = {v.name: v.value for v in recorded.values if v.search != "validation"}
     alone, mirrored = ({v.name: v.value for v in both_ways.run(one)} for one in jobs)
     assert {name: alone[name] for name in trained} == trained
     assert alone.keys() == mirrored.keys() and alone != mirrored
     assert {name.partition(":")[0] for name in alone.keys() - trained.keys()} == {"validation"}
+
+
+def test_weights_that_are_not_the_recorded_ones_are_not_loaded(digits, book, monkeypatch):
+    monkeypatch.setenv("RETRIEVAL_CACHE", str(book / "cache"))
+    record_grid(GRIDS["dhd-long"])
+    (weights,) = (book / "checkpoints").iterdir()
+    tensors, told = read_tensors(weights, "checkpoint")
+    tensors["proxies"][0, 0] += 1
+    write_tensors(weights, tensors, told, "checkpoint")
+    job = both_ways_of("first run", digits)[0]
+    with pytest.raises(
+        ValueError, match=r"dhd-long-mnist-quick.safetensors is not the file that was recorded: its SHA-256"
+    ):
+        GRIDS["dhd-both-ways"].run(job)
+    weights.unlink()
+    with pytest.raises(FileNotFoundError, match=r"dhd-long-mnist-quick.safetensors are missing"):
+        GRIDS["dhd-both-ways"].run(job)
+    results_file("dhd-long").unlink()
+    with pytest.raises(FileNotFoundError, match="record dhd-long` first"):
+        GRIDS["dhd-both-ways"].run(job)

@@ -27,6 +27,19 @@ def test_it_trains_steps_keeps_the_weights_and_judges_the_queries(arguments, tmp
     assert torch.isfinite(tensors["head.linear.weight"]).all()
 
 
+def test_the_seed_decides_all_that_is_drawn(arguments, tmp_path):
+    """Of a network with dropout: the random start, and what is hidden from each step."""
+
+    def weights(*told):
+        assert main([*arguments, "--epochs", "1", *told]) == 0
+        return read_tensors(tmp_path / "dhd.safetensors", "checkpoint")[0]
+
+    first, again, other = weights(), weights(), weights("--seed", "1")
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    kernels = "backbone.network.features.0.weight"
+    assert (first[kernels] - other[kernels]).abs().max() > 0.01, "another start, not only other steps"
+
+
 def test_a_missing_list_ends_the_command_with_a_message(arguments, tmp_path, capsys):
     (tmp_path / "query.csv").unlink()
     assert main(arguments) == 1

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from retrieval_lib.__main__ import main
-from retrieval_lib.backbones import load_backbone
+from retrieval_lib.backbones import channel_statistics, load_backbone
 from retrieval_lib.experiments import paper
 from retrieval_lib.files import sha256_of_file
 from retrieval_lib.training import History, save_checkpoint
@@ -56,16 +56,19 @@ def test_it_starts_from_the_weights_of_a_network(arguments, tmp_path, monkeypatc
     seen = []
 
     def train(method, images, split, settings, *, initial, **_):
-        seen.append((method.backbone, initial))
+        seen.append((method.backbone, initial, channel_statistics(images.images[split.train])))
         raise ValueError("seen enough")
 
     monkeypatch.setattr(paper, "train", train)
-    start, network = tmp_path / "network.safetensors", load_backbone("small-vgg", seed=7)
+    others = ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))  # of the images that it was trained on
+    start, network = tmp_path / "network.safetensors", load_backbone("small-vgg", seed=7, statistics=others)
     save_checkpoint(start, network, {}, History([]))
     main([*arguments, "--start", str(start)])
-    ((backbone, initial),) = seen
+    ((backbone, initial, statistics),) = seen
     assert initial == f"network of network.safetensors, SHA-256 {sha256_of_file(start)[:16]}"
     assert all(torch.equal(a, b) for a, b in zip(backbone.parameters(), network.parameters(), strict=True))
+    told = (backbone.normalise.mean.flatten().tolist(), backbone.normalise.deviation.flatten().tolist())
+    assert told == (pytest.approx(statistics[0]), pytest.approx(statistics[1])), "those of the images learned from"
     assert main([*arguments, "--start", str(tmp_path / "nowhere.safetensors")]) == 1
     assert "nowhere.safetensors" in capsys.readouterr().err
 

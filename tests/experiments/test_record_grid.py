@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from retrieval_lib.data import load
 from retrieval_lib.experiments import Cell, Value
 from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.experiments.listing import list_grids
@@ -132,10 +133,27 @@ def test_cells_with_other_splits_get_theirs(hashes, digits):
     assert all(split.hash == cell.split(digits).hash for cell, split in planned)
 
 
+@pytest.fixture(scope="module")
+def embedded(digits):
+    """The embedded images by their kind."""
+    return {"general": digits, "faces": load("orl")}
+
+
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("name", [name for name, grid in GRIDS.items() if grid.kind == "general"])
-def test_every_grid_can_be_recorded_on_the_embedded_images(digits, name, profile):
-    assert plan(GRIDS[name], digits, profile)
+@pytest.mark.parametrize("name", GRIDS)
+def test_every_grid_can_be_recorded_on_the_embedded_images(embedded, name, profile):
+    planned = plan(GRIDS[name], embedded[GRIDS[name].kind], profile)
+    assert planned
+    if name.endswith("-trials"):
+        assert all("validation" in split.searches for _, split in planned), "settings are chosen on it"
+
+
+@pytest.mark.parametrize("told", [{"settings": {"variant": "a"}}, {"split_settings": {"seconds": 3}}])
+def test_settings_that_are_called_like_columns_are_refused_before_anything_runs(hashes, told):
+    cells = [Cell("LSH", "planes", "mnist-200-1k", **told)]
+    with pytest.raises(ValueError, match=r"called like columns: (variant|seconds); rename"):
+        record_grid(hashes.grid(cells=lambda *_: cells))
+    assert hashes.ran == []
 
 
 def test_the_estimate_learns_from_what_was_recorded(hashes, digits):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,7 +55,34 @@ def test_a_failing_disk_leaves_the_file_as_it_was(path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         append_record(path, made(1))
     assert path.read_bytes() == before
-    assert [p.name for p in path.parent.iterdir()] == [path.name], "nothing half-written stays"
+    assert [p.name for p in path.parent.iterdir() if not p.name.endswith(".lock")] == [path.name], (
+        "nothing half-written stays"
+    )
+
+
+SLOWER = """
+import sys, time
+from pathlib import Path
+from retrieval_lib.files import locked
+path = Path(sys.argv[1])
+with locked(path):
+    before = path.read_text()
+    print("read", flush=True)
+    time.sleep(0.5)
+    path.write_text(before + sys.argv[2])
+"""
+
+
+def test_a_process_that_is_slower_does_not_lose_the_line_of_a_faster_one(path):
+    append_record(path, made(0))
+    first = path.read_text()
+    append_record(path, made(1))
+    second = path.read_text().removeprefix(first)
+    path.write_text(first)
+    with subprocess.Popen([sys.executable, "-c", SLOWER, path, second], stdout=subprocess.PIPE, text=True) as slower:
+        assert slower.stdout.readline() == "read\n"
+        append_record(path, made(2))
+    assert [record.cell.seed for record in read_records(path)] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from scipy import stats
 from retrieval_lib.experiments import over_seeds, read_results
 from retrieval_lib.experiments.record import record_grid
 from retrieval_lib.experiments.records import append_record, read_records, results_file
+from retrieval_lib.experiments.table import COLUMNS
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def headline(table):
 
 def test_a_row_for_each_value(recorded):
     table = read_results("hash", profile="quick")
-    assert len(table) == 3 * 4
+    assert len(table) == 3 * 4 and tuple(table.columns) == COLUMNS
     for record in recorded:
         for value in record.values:
             row = table[

@@ -4,7 +4,14 @@ import faiss
 import pytest
 import torch
 
-from retrieval_lib.hashing import hamming_distance, pack_bits, packed_hamming_distance, sign_bits, unpack_bits
+from retrieval_lib.hashing import (
+    check_bits,
+    hamming_distance,
+    pack_bits,
+    packed_hamming_distance,
+    sign_bits,
+    unpack_bits,
+)
 
 
 def random_bits(count, bits, seed=0):
@@ -54,7 +61,12 @@ def test_bad_codes_are_named():
         pack_bits(torch.ones(2, 8))
     with pytest.raises(ValueError, match="8 bits and database codes 16"):
         hamming_distance(random_bits(1, 8), random_bits(1, 16))
-    with pytest.raises(ValueError, match=r"uint8 \(N, 2\)"):
-        unpack_bits(torch.zeros(2, 1, dtype=torch.uint8), 9)
-    with pytest.raises(ValueError, match="same width"):
-        packed_hamming_distance(torch.zeros(1, 2, dtype=torch.uint8), torch.zeros(1, 3, dtype=torch.uint8))
+    for width in (1, 3):
+        with pytest.raises(ValueError, match=r"uint8 \(N, 2\)"):
+            unpack_bits(torch.zeros(2, width, dtype=torch.uint8), 9)
+    with pytest.raises(ValueError, match=r"torch\.bool of shape \(3, 9\); expected bool \(N, 8\)"):
+        check_bits(random_bits(3, 9), 8)
+    one, row = torch.zeros(1, 2, dtype=torch.uint8), torch.zeros(2, dtype=torch.uint8)
+    for pair in ((one, torch.zeros(1, 3, dtype=torch.uint8)), (row, row), (row, one), (one, one.long())):
+        with pytest.raises(ValueError, match=r"expected uint8 \(Q, bytes\) and \(N, bytes\) of the same width"):
+            packed_hamming_distance(*pair)

@@ -80,13 +80,27 @@ def test_itq_is_seeded(descriptors):
         (lambda x: (x[:1], 4), "at least 2 rows"),
         (lambda x: (x, 0), "bits=0"),
         (lambda x: (x, 25), "from 1 to the descriptors' 24"),
-        (lambda x: (x.long(), 4), "floating-point"),
+        (lambda x: (x.long(), 4), r"int64.*expected float32.*call \.float\(\)"),
         (lambda x: (x / 0, 4), "NaN or infinite"),
     ],
 )
 def test_bad_input_is_named(descriptors, change, message):
     with pytest.raises(ValueError, match=message):
         fit_pca(*change(descriptors))
+
+
+@pytest.mark.parametrize("fit", [fit_lsh, fit_pca, fit_itq])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_a_hash_is_fitted_on_float32_alone(descriptors, fit, dtype):
+    with pytest.raises(ValueError, match=rf"{dtype} of shape .* call \.float\(\)"):
+        fit(descriptors.to(dtype), 8)
+    hashing = fit(descriptors, 8)
+    with pytest.raises(
+        ValueError, match=r"descriptors is torch\.float64; this hash is torch\.float32: call \.float\(\)"
+    ):
+        hashing.encode(descriptors.double())
+    halves = descriptors.half()  # as features are stored; all their digits are kept
+    assert torch.equal(hashing.encode(halves), hashing.encode(halves.float()))
 
 
 def test_descriptors_of_another_width_are_refused(descriptors):

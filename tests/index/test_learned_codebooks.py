@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from retrieval_lib.index import METRICS, IVFPQIndex, PQIndex, from_faiss, load_index, save_index
-from retrieval_lib.quantization import ProductQuantizer, fit_pq, intra_normalize
+from retrieval_lib.quantization import ProductQuantizer, fit_opq, fit_pq, intra_normalize
 from tests.index.conftest import agree_with_brute_force, whole_numbers
 from tests.index.test_searches import reference
 
@@ -75,6 +75,56 @@ def test_what_goes_in_comes_out_and_is_the_same_after_a_file(words, kind, metric
     assert type(loaded) is type(index) and loaded.settings == index.settings
     for first, second in zip(index.search(query, k), loaded.search(query, k), strict=True):
         assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_lists_behind_a_fitted_rotation_are_the_same_after_a_file(metric, generator, tmp_path):
+    """Whole numbers would not show it: turned back and again, these centres differ by 2e-6."""
+    x = torch.randn(1500, 12, generator=generator)
+    quantizer, centres = fit_opq(x, 4, 16), fit_pq(x, 1, 32).codebooks[0]
+    index = IVFPQIndex(quantizer, centres, metric, probes=3)
+    index.add(quantizer.encode(x))
+    for name in ("a.faiss", "b.faiss"):
+        save_index(index, tmp_path / name, "split")
+        loaded = load_index(tmp_path / name, "split")
+        assert torch.equal(loaded.centres, index.centres)
+        for first, second in zip(index.search(x[:200], 20), loaded.search(x[:200], 20), strict=True):
+            assert torch.equal(first, second)
+        index = loaded
+    assert (tmp_path / "a.faiss").read_bytes() == (tmp_path / "b.faiss").read_bytes()
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_learned_tensors_with_a_gradient_are_indexed_and_searched(rotated, generator):
+    codebooks = torch.randn(2, 16, 3, generator=generator)
+    turn = torch.linalg.qr(torch.randn(6, 6, generator=generator)).Q if rotated else None
+    x, centres = torch.randn(40, 6, generator=generator), torch.randn(5, 6, generator=generator)
+    plain = ProductQuantizer(codebooks, turn)
+    learned = ProductQuantizer(*(t if t is None else torch.nn.Parameter(t) for t in (codebooks, turn)))
+    codes = plain.encode(x)
+    for make in (
+        lambda q, c: PQIndex(q),
+        lambda q, c: PQIndex(q, fast=True),
+        lambda q, c: IVFPQIndex(q, c, probes=2),
+    ):
+        expected, found = make(plain, centres), make(learned, centres.clone().requires_grad_())
+        expected.add(codes)
+        found.add(codes)
+        for first, second in zip(expected.search(x, 40), found.search(x.clone().requires_grad_(), 40), strict=True):
+            assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_centres_and_queries_of_another_type_become_float32(rotated, generator):
+    turn = torch.linalg.qr(torch.randn(6, 6, generator=generator)).Q if rotated else None
+    quantizer = ProductQuantizer(torch.randn(2, 16, 3, generator=generator), turn)
+    x, centres = torch.randn(40, 6, generator=generator), torch.randn(5, 6, generator=generator)
+    found = []
+    for kind in (torch.float32, torch.float64):
+        index = IVFPQIndex(quantizer, centres.to(kind), probes=2)
+        index.add(quantizer.encode(x))
+        found.append(index.search(x.to(kind), 9))
+    assert all(torch.equal(first, second) for first, second in zip(*found, strict=True))
 
 
 def test_learned_numbers_are_no_whole_ones_and_are_found_too(generator):

@@ -121,17 +121,12 @@ def test_wrong_hamming_codes_are_named():
     with pytest.raises(ValueError, match="bits=0"):
         HammingIndex(0)
     for wrong in (torch.zeros(3, 9).bool(), torch.zeros(3, 8), torch.zeros(8).bool()):
-        with pytest.raises(ValueError, match=r"takes bool \(n, 8\)"):
+        with pytest.raises(ValueError, match=r"expected bool \(N, 8\)"):
             HammingIndex(8).add(wrong)
 
 
-def test_wrong_product_codes_and_queries_are_named(rotated):
+def test_wrong_queries_are_named(rotated):
     index = PQIndex(rotated)
-    for wrong in (torch.zeros(3, 5).long(), torch.zeros(3, 4), torch.zeros(3, 4).bool()):
-        with pytest.raises(ValueError, match=r"takes integers \(n, 4\)"):
-            index.add(wrong)
-    with pytest.raises(ValueError, match="codes go from 0 to 16; expected 0 to 15"):
-        index.add(torch.tensor([[0, 1, 2, 16]]))
     index.add(torch.zeros(3, 4).long())
     with pytest.raises(ValueError, match=r"takes \(Q, 8\)"):
         index.search(torch.zeros(1, 9), 1)

@@ -111,15 +111,18 @@ def test_a_changed_side_car_is_refused(tmp_path, generator, name, value):
         load_index(tmp_path / "a.faiss")
 
 
-def test_a_side_car_of_another_index_is_refused(tmp_path, generator):
-    """Its checksums may all be right, and still it tells of other codes than the file holds."""
+@pytest.mark.parametrize(
+    ("change", "holds"), [({"count": 299}, "20 bits"), ({"bits": 12}, "24 bits"), ({"bits": 40}, "24 bits")]
+)
+def test_a_side_car_of_another_index_is_refused(tmp_path, generator, change, holds):
+    """Its checksums may all be right, and still it tells of other codes than the file holds, which has whole bytes."""
     index = HammingIndex(20)
     index.add(torch.rand(300, 20, generator=generator) < 0.5)
     save_index(index, tmp_path / "a.faiss", "split")
     path = sidecar(tmp_path / "a.faiss")
-    told = json.loads(path.read_text()) | {"count": 299}
+    told = json.loads(path.read_text()) | change
     path.write_text(json.dumps(told | {"sha256": _digest(told)}))
-    with pytest.raises(ValueError, match="holds 300 codes of 20 bits"):
+    with pytest.raises(ValueError, match=f"holds 300 codes of {holds}"):
         load_index(tmp_path / "a.faiss")
 
 

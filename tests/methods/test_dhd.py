@@ -91,7 +91,13 @@ def test_it_learns_a_tiny_batch_by_heart(batch):
     assert same.max() < different.min()
 
 
-@pytest.mark.parametrize("wrong", [{"bits": 0}, {"temperature": 0.0}, {"supervise": "nobody"}, {"loss": "triplet"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"bits": 0}, {"temperature": 0.0}, {"teacher_strength": 2}, {"supervise": "nobody"}, {"loss": "triplet"},
+        {"distillation": -1}, {"quantization": -0.1},
+    ],
+)  # fmt: skip
 def test_wrong_settings_are_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         DHDSettings(**wrong)

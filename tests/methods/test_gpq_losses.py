@@ -160,5 +160,5 @@ def test_wrong_shapes_are_named():
         n_pair_pq_loss(parts, parts.transpose(1, 2), classes)
     with pytest.raises(ValueError, match=r"targets \(3,\): expected one-hot"):
         n_pair_pq_loss(parts, parts, torch.arange(3))
-    with pytest.raises(ValueError, match=r"multi-hot \(3, classes\)"):
+    with pytest.raises(ValueError, match=r"multi-hot \(3, 3\)"):
         classification_loss(parts, torch.zeros(2, 3, 4), classes[:2], 4.0)

@@ -57,5 +57,9 @@ def test_what_does_not_belong_together_is_refused(codes):
     for draw in (bit_statistics, bit_balance, bit_correlation):
         with pytest.raises(ValueError, match=r"expected bool \(N, bits\)"):
             draw(codes.float())
+        with pytest.raises(ValueError, match="There is 1 code"):
+            draw(codes[:1])
+    with pytest.raises(ValueError, match=r"expected bool \(N, bits\)"):
+        code_strips(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), codes[:3].float())
     with pytest.raises(ValueError, match="whose rows sum to 1"):
         usage_map(torch.ones(2, 4))

@@ -111,6 +111,7 @@ def test_maps_keep_clusters_apart_and_are_repeatable(clusters, how, capfd):
     assert first.shape == (60, 2) and torch.equal(first, again)
     nearest = torch.cdist(first, first).fill_diagonal_(torch.inf).argmin(1)
     assert (labels[nearest] == labels).float().mean() > 0.95
+    assert torch.get_num_threads() == 1, "a map leaves torch's threads alone"
     assert capfd.readouterr().err == ""
 
 

@@ -48,6 +48,13 @@ def test_a_small_term_beside_a_large_one_is_drawn_on_a_logarithmic_axis(history)
     assert losses.get_yscale() == "linear" and losses.get_ylim()[0] < -0.001
 
 
+@pytest.mark.parametrize(("lowest", "from_zero"), [(9.2, False), (4.0, True)])
+def test_a_loss_that_falls_little_fills_its_panel_and_no_value_is_cut_off(history, lowest, from_zero):
+    history.terms = {"contrast": np.linspace(10.3, lowest, 5).tolist()}
+    bottom, top = bit_training(history, LABELS, ["cat", "dog", "ship"]).axes[0].get_ylim()
+    assert (bottom == 0) == from_zero and bottom < lowest and top > 10.3
+
+
 def test_the_legend_of_the_losses_lies_below_their_panel(history):
     figure = bit_training(history, LABELS, ["cat", "dog", "ship"])
     FigureCanvasAgg(figure).draw()  # places everything

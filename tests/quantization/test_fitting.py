@@ -75,6 +75,8 @@ def test_fitting_is_quiet_and_changes_no_input(fit, correlated, capfd):
         ({"seed": -1}, "seed=-1"),
         ({"codewords": 2048}, "1000 descriptors are too few for 2048"),
         ({"descriptors": torch.zeros(50, 16).long()}, "int64"),
+        ({"descriptors": torch.zeros(50, 16).double()}, r"float64 of shape .* call \.float\(\)"),
+        ({"descriptors": torch.zeros(50, 16).half()}, r"float16 of shape .* call \.float\(\)"),
         ({"descriptors": torch.full((50, 16), torch.inf)}, "NaN or infinite"),
     ],
 )

@@ -76,13 +76,17 @@ def test_bits(codewords, bits):
 def test_wrong_input_is_named(quantizer):
     with pytest.raises(ValueError, match=r"shape \(7, 11\).*need \(N, 12\)"):
         quantizer.encode(torch.zeros(7, 11))
+    with pytest.raises(
+        ValueError, match=r"are torch\.float64; codebooks of torch\.float32 .* call \.to\(torch\.float32\)"
+    ):
+        quantizer.encode(torch.zeros(7, 12).double())
     with pytest.raises(ValueError, match="NaN"):
         quantizer.encode(torch.full((1, 12), float("nan")))
     with pytest.raises(ValueError, match="infinity"):
         quantizer.encode(torch.full((1, 12), float("inf")))
     with pytest.raises(ValueError, match=r"expected integers \(N, 3\)"):
         quantizer.decode(torch.zeros(2, 4, dtype=torch.int64))
-    with pytest.raises(ValueError, match="codes go from 0 to 5; the codebooks have 0 to 4"):
+    with pytest.raises(ValueError, match=r"codes go from 0 to 5; expected integers \(N, 3\) from 0 to 4"):
         quantizer.decode(torch.tensor([[0, 1, 5]]))
     with pytest.raises(ValueError, match="codebooks hold NaN"):
         ProductQuantizer(torch.full((3, 4, 2), torch.nan))
@@ -92,3 +96,11 @@ def test_wrong_input_is_named(quantizer):
         ProductQuantizer(torch.zeros(3, 4, 2), torch.eye(5))
     with pytest.raises(ValueError, match=r"The rotation is torch.float64"):
         ProductQuantizer(torch.zeros(3, 4, 2), torch.eye(6).double())
+
+
+@pytest.mark.parametrize("stretch", [2.0, 1.01, torch.nan, torch.inf])
+def test_a_matrix_that_stretches_is_no_rotation(stretch):
+    turn = torch.linalg.qr(torch.randn(6, 6, generator=torch.Generator().manual_seed(0))).Q
+    ProductQuantizer(torch.zeros(3, 4, 2), turn.requires_grad_())
+    with pytest.raises(ValueError, match="misses the identity by"):
+        ProductQuantizer(torch.zeros(3, 4, 2), stretch * turn)

@@ -19,9 +19,6 @@ def test_even_use_has_the_perplexity_of_all_codewords():
     torch.testing.assert_close(perplexity(usage), torch.full((2,), 16.0))
 
 
-@pytest.mark.parametrize(
-    "codes", [torch.zeros(0, 2).long(), torch.zeros(3, 2), torch.tensor([[0, 4]]), torch.tensor([[-1, 0]])]
-)
-def test_what_is_no_code_is_refused(codes):
-    with pytest.raises(ValueError, match="codes"):
-        codeword_usage(codes, 4)
+def test_without_codes_nothing_is_counted():
+    with pytest.raises(ValueError, match="There are no codes"):
+        codeword_usage(torch.zeros(0, 2).long(), 4)

@@ -18,6 +18,8 @@ from retrieval_lib.training import (
     validation_score,
 )
 from retrieval_lib.training.batches import step_indices, targets_of, view_makers
+from retrieval_lib.training.history import weights_hash
+from retrieval_lib.training.state import seconds_spent
 
 
 def test_an_epoch_shows_each_image_once_and_the_next_in_another_order(split, short):
@@ -116,6 +118,13 @@ def test_other_shapes_are_named(saved, make_method):
         load_checkpoint(saved[0], make_method(bits=16))
 
 
+def test_a_message_tells_the_settings_but_not_what_fills_a_page(make_method, tmp_path):
+    path = tmp_path / "x.safetensors"
+    save_checkpoint(path, make_method(), {"bits": 8, "use": list(range(1000))}, History(torch.arange(3)))
+    with pytest.raises(ValueError, match=r"settings in the file: \{'bits': 8\}$"):
+        load_checkpoint(path, make_method(bits=16))
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -148,6 +157,44 @@ def test_damaged_missing_and_foreign_files(saved, make_method, tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "newer.safetensors", {"about": json.dumps({"format": 2})})
     with pytest.raises(ValueError, match="has format 2; this version reads 1"):
         load_checkpoint(tmp_path / "newer.safetensors", make_method())
+
+
+@pytest.mark.parametrize(
+    ("about", "told"),
+    [
+        ([1], "its header is no JSON object"),
+        (None, "its header is no JSON object"),
+        ({"format": 1}, "its header tells no settings, history"),
+        ({"format": 1, "settings": {}}, "its header tells no history"),
+        ({"format": 1, "settings": [1], "history": {}}, "its header tells no settings"),
+        ({"format": 1, "settings": {}, "history": {"points": [], "moods": []}}, "its history tells of moods, points"),
+    ],
+)
+def test_a_foreign_header_is_told(tmp_path, about, told):
+    path = tmp_path / "foreign.safetensors"
+    save_file({"a": torch.zeros(1)}, path, {"about": json.dumps(about)})
+    with pytest.raises(ValueError, match=rf"no checkpoint of this library \({told}\)"):
+        read_history(path)
+
+
+@pytest.mark.parametrize("about", [[1], {"format": 1, "settings": {}}])
+def test_no_weights_are_taken_from_a_file_with_a_foreign_header(make_method, tmp_path, about):
+    path, method = tmp_path / "foreign.safetensors", make_method()
+    weights = {name: (tensor + 1).contiguous() for name, tensor in method.state_dict().items()}
+    save_file(weights, path, {"about": json.dumps(about)})
+    before = weights_hash(method)
+    with pytest.raises(ValueError, match="no checkpoint of this library"):
+        load_checkpoint(path, method)
+    assert weights_hash(method) == before
+
+
+def test_a_state_with_a_foreign_header_is_told(tmp_path):
+    path = tmp_path / "run.state"
+    save_file({"a": torch.zeros(1)}, path, {"about": json.dumps({"format": 1, "kind": "state", "run": [1]})})
+    with pytest.raises(
+        ValueError, match=r"no state of this library \(its header tells no step, run, history, pending,"
+    ):
+        seconds_spent(path)
 
 
 def test_no_pickle_is_ever_loaded(tmp_path, make_method):

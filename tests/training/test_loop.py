@@ -10,9 +10,14 @@ from itertools import pairwise
 import pytest
 import torch
 
+from retrieval_lib.backbones.fast_convnet import FastConvNet
+from retrieval_lib.methods.dhd import DHD, DHDSettings
 from retrieval_lib.training import TrainingDiverged, learning_rate, load_checkpoint, train
 from retrieval_lib.training.history import MIME
 from retrieval_lib.training.loop import make_optimizer
+from tests.training import toy
+
+DRAWING = pytest.mark.parametrize("made", ["small_method", "dropping_method"])  # without dropout, and with it
 
 
 def weights(method):
@@ -31,12 +36,15 @@ def test_it_learns(make_method, stripes, split, short):
     assert history.score_steps == [0, 20, 40, 60] and history.steps == [20, 40, 60]
 
 
-def test_the_same_seed_gives_the_same_run_and_another_another(make_method, stripes, split, short):
+@DRAWING
+def test_the_same_seed_gives_the_same_run_and_another_another(made, stripes, split, short):
     runs = []
     for seed in (0, 0, 1):
-        method = make_method()
+        method = getattr(toy, made)()
         torch.rand(seed + 5)  # the global random state does not matter
+        before = torch.get_rng_state()
         runs.append((train(method, stripes, split, replace(short, seed=seed)), weights(method)))
+        assert torch.equal(torch.get_rng_state(), before), "and it is left alone"
     (first, after), (again, after_again), (other, after_other) = runs
     assert same(after, after_again) and first.terms == again.terms and first.scores == again.scores
     assert not same(after, after_other) and first.terms != other.terms
@@ -76,18 +84,20 @@ def counted(*arguments):
     return update(*arguments)
 
 loop.update = counted
-loop.train(toy.small_method(), toy.striped_images(), toy.striped_split(), toy.SHORT, state_path=Path({state!r}))
+loop.train(toy.{made}(), toy.striped_images(), toy.striped_split(), toy.SHORT, state_path=Path({state!r}))
 """
 
 
+@DRAWING
 @pytest.mark.parametrize(("how", "evaluations"), [("SIGKILL", 3), ("SIGINT", 2)])
 def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(
-    make_method, stripes, split, short, tmp_path, repository, how, evaluations
+    made, stripes, split, short, tmp_path, repository, how, evaluations
 ):
+    make_method = getattr(toy, made)
     whole = make_method()
     expected = train(whole, stripes, split, short)
     state = tmp_path / "run.safetensors"
-    code = KILLED.format(state=str(state), signal=how)
+    code = KILLED.format(state=str(state), signal=how, made=made)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=repository, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True
     )
@@ -104,15 +114,29 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(
     assert again.terms == history.terms and again.seconds == history.seconds, "a finished run is not trained again"
 
 
-def test_the_state_of_another_run_is_refused(make_method, stripes, split, short, tmp_path):
-    state = tmp_path / "run.safetensors"
+def stopped_at_five(method, images, split, settings, state):
+    """A run that is interrupted at its first evaluation, and leaves its state."""
 
     def stop(method, history):
         if history.score_steps[-1] == 5:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        train(make_method(), stripes, split, short, callback=stop, state_path=state)
+        train(method, images, split, settings, callback=stop, state_path=state)
+
+
+def test_the_same_call_goes_on_with_the_same_object(make_method, stripes, split, short, tmp_path):
+    state, method = tmp_path / "run.safetensors", make_method()
+    stopped_at_five(method, stripes, split, short, state)
+    history = train(method, stripes, split, short, state_path=state)
+    assert history.terms == train(make_method(), stripes, split, short).terms
+    again = train(method, stripes, split, short, state_path=state)
+    assert again.seconds == history.seconds, "a finished run is not trained again"
+
+
+def test_the_state_of_another_run_is_refused(make_method, stripes, split, short, tmp_path):
+    state = tmp_path / "run.safetensors"
+    stopped_at_five(make_method(), stripes, split, short, state)
     with pytest.raises(ValueError, match="state of another run: it differs in settings"):
         train(make_method(), stripes, split, replace(short, learning_rate=0.1), state_path=state)
     with pytest.raises(ValueError, match="differs in start"):
@@ -126,6 +150,40 @@ def test_the_state_of_another_run_is_refused(make_method, stripes, split, short,
     state.write_bytes(state.read_bytes()[:-100])
     with pytest.raises(ValueError, match="is damaged"):
         train(make_method(), stripes, split, short, state_path=state)
+
+
+def fast_method(stride=1, autocast=None):
+    network = FastConvNet(1, (4, 8, 8), stride, autocast=autocast)
+    return DHD(network, 3, DHDSettings(bits=8, strong=toy.GENTLE))
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"stride": 2}, r"differs in backbone\."),
+        ({"autocast": torch.bfloat16}, r"differs in backbone\."),
+    ],
+)
+def test_a_state_knows_its_backbone(stripes, split, short, tmp_path, other, told):
+    state = tmp_path / "run.safetensors"
+    stopped_at_five(fast_method(), stripes, split, short, state)
+    with pytest.raises(ValueError, match=told):
+        train(fast_method(**other), stripes, split, short, state_path=state)
+
+
+def test_a_state_knows_another_class_of_the_same_weights(make_method, stripes, split, short, tmp_path):
+    state = tmp_path / "run.safetensors"
+    stopped_at_five(make_method(), stripes, split, short, state)
+    with pytest.raises(ValueError, match=r"differs in backbone\."):
+        train(toy.dropping_method(), stripes, split, short, state_path=state)
+
+
+@pytest.mark.parametrize("shown", [{"snapshot_count": 7}, {"points": torch.arange(30)}])
+def test_a_state_knows_what_its_snapshots_show(make_method, stripes, split, short, tmp_path, shown):
+    state = tmp_path / "run.safetensors"
+    stopped_at_five(make_method(), stripes, split, short, state)
+    with pytest.raises(ValueError, match=r"differs in points\."):
+        train(make_method(), stripes, split, short, state_path=state, **shown)
 
 
 def test_a_term_that_is_nan_stops_the_run_and_is_named(make_method, stripes, split, short):
@@ -142,6 +200,18 @@ def test_a_term_that_is_nan_stops_the_run_and_is_named(make_method, stripes, spl
     with pytest.raises(TrainingDiverged, match=r"Step 5: the term 'quantization' is nan"):
         train(method, stripes, split, short)
     assert all(torch.isfinite(tensor.float()).all() for tensor in method.state_dict().values())
+
+
+def test_each_step_and_each_view_hides_other_values(stripes, split, short):
+    method, hidden = toy.dropping_method(), []
+
+    def note(layer, given, made):
+        if layer.training:
+            hidden.append(((made == 0) & (given[0] != 0)).numpy().tobytes())
+
+    method.backbone.dropout.register_forward_hook(note)
+    train(method, stripes, split, replace(short, steps=3))
+    assert len(hidden) == len(set(hidden)) == 3 * 2
 
 
 def test_labels_are_withheld_from_a_method_that_must_not_see_them(make_method, stripes, split, short):

@@ -1,9 +1,11 @@
 """A method so small that a training takes a moment, on images that can be learned."""
 
 import torch
+from torch import nn
 
 from retrieval_lib.augmentation import ViewSettings
 from retrieval_lib.backbones import load_backbone
+from retrieval_lib.backbones.resnet import SmallResNet
 from retrieval_lib.data import ImageSet, Search, Split, image_set
 from retrieval_lib.methods.dhd import DHD, DHDSettings
 from retrieval_lib.training import TrainingSettings
@@ -35,3 +37,20 @@ def small_method(**settings) -> DHD:
     """A new small DHD, always with the same weights."""
     backbone = load_backbone("small-resnet", channels=1, width=4)
     return DHD(backbone, 3, DHDSettings(**{"bits": 8, "strong": GENTLE} | settings))
+
+
+class DroppingResNet(SmallResNet):
+    """Hides values of its descriptors from a step, as AlexNet does."""
+
+    def __init__(self):
+        super().__init__(channels=1, width=4)
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, images):
+        """(B, 1, H, W) to (B, 16)."""
+        return self.dropout(super().forward(images))
+
+
+def dropping_method() -> DHD:
+    """The same with dropout, which draws from torch's global generator."""
+    return DHD(DroppingResNet(), 3, DHDSettings(bits=8, strong=GENTLE))
