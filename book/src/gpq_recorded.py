@@ -39,7 +39,6 @@ profile = notebook.set_up(seed=0)
 GRIDS = {
     "live run": "gpq-live",
     "long run": "gpq-long",
-    "long run, further seeds": "gpq-long-seeds",
     "trials of the long run": "gpq-long-trials",
     "length of the code": "gpq-bits",
     "number of labels": "gpq-labels",
@@ -177,28 +176,6 @@ notebook.result(
     f"first step, and {last['unused']} at the end. So few images miss rare codewords: these are not dead ones, as the chapter shows. The "
     f"least evenly used codebook had {min(low['perplexity']):.1f} of its 16 codewords in effect at its lowest, at step {low['step']:,}, and "
     f"{min(last['perplexity']):.1f} at the end; the mean over codebooks was then {sum(last['perplexity']) / of_books:.1f}."
-)
-
-# %% [markdown]
-# That was one training. Two more begin with other weights, and see the images in another order and in other views; the labelled
-# images and the queries are the same. They tell how far luck reaches. Their weights are not kept. `python -m retrieval_lib record gpq-long-seeds` runs them again.
-
-# %%
-#| tags: hide-input
-further = recorded["long run, further seeds"]
-three = pd.concat([longest, further]).query(rule).sort_values("seed")
-all_seeds = mean_interval(three.value.to_numpy())
-notebook.result(
-    f"Three seeds: {', '.join(f'{value:.3f}' for value in three.value)}. Mean and 95 % interval: **{all_seeds}**. The aim of {AIM} is "
-    + (
-        "reached, by the whole interval."
-        if all_seeds.low >= AIM
-        else "reached by the mean, not by the whole interval."
-        if all_seeds.mean >= AIM
-        else f"missed by the mean, by {AIM - all_seeds.mean:.3f}."
-    )
-    + f" The view and the weight decay were chosen with the first seed's held-out images alone; the trainings of the others took "
-    f"{further.query(rule).seconds.mean() / 60:.0f} minutes of one core each, their judging included."
 )
 
 # %% [markdown]

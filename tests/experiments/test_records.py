@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from retrieval_lib.experiments import Cell, Value
-from retrieval_lib.experiments.records import Record, append_record, read_records, results_file
+from retrieval_lib.experiments.records import Record, append_record, kept_weights, read_records, results_file
+from retrieval_lib.files import sha256_of_file
+from retrieval_lib.paths import checkpoints_folder
 
 VALUES = (Value(0.25, "mAP", "test", 1000, "retrieved", "expected"), Value(7.5, "codeword perplexity"))
 
@@ -148,3 +150,24 @@ def test_the_key_overlooks_what_does_not():
     cell = made().cell
     turned = dataclasses.replace(cell, settings={"plain": True, "alpha": 20.0}, checkpoint="some.safetensors")
     assert turned.key("5417", "quick") == cell.key("5417", "quick")
+
+
+def test_kept_weights_are_the_one_file_that_was_recorded(path):
+    kept = dataclasses.replace(made().cell, checkpoint="kept.safetensors")
+    file = checkpoints_folder() / kept.checkpoint
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"weights")
+    with pytest.raises(FileNotFoundError, match="record some-grid"):
+        kept_weights("some-grid", "mnist", "quick")
+    append_record(path, made(1))  # keeps no weights
+    append_record(path, made(cell=kept, checkpoint_sha256=sha256_of_file(file)))
+    append_record(path, made(cell=kept, split_hash="6", profile="book", checkpoint_sha256="ab"))
+    assert kept_weights("some-grid", "mnist", "quick") == file
+    with pytest.raises(ValueError, match="not the file that was recorded.*expected ab"):
+        kept_weights("some-grid", "mnist", "book")
+    append_record(path, made(cell=dataclasses.replace(kept, seed=2), checkpoint_sha256="cd"))
+    with pytest.raises(ValueError, match="2 records of some-grid keep weights for mnist"):
+        kept_weights("some-grid", "mnist", "quick")
+    file.unlink()
+    with pytest.raises(FileNotFoundError, match="are missing"):
+        kept_weights("some-grid", "mnist", "book")
