@@ -30,7 +30,7 @@ TRIALS = tuple((dropout, rate) for dropout in (0.0, 0.5, 0.8) for rate in (1e-3,
 VARIANTS: dict[str, dict] = {"GPQ": {}, "labels alone": {"entropy": 0.0}}
 CHOSEN = {
     "GPQ": {"dropout": 0.5, "learning_rate": 3e-3},
-    "labels alone": {"dropout": 0.5, "learning_rate": 3e-3},
+    "labels alone": {"dropout": 0.5, "learning_rate": 1e-3},
 }
 LABELS = (500, 5000)
 FITTED_ON = 10_000  # images, labelled and unlabelled, that PQ and OPQ are fitted to
