@@ -1285,8 +1285,8 @@ notebook.result(
 # %%
 #| name: fig-dhd-long
 #| caption: The long run from its history, recorded on CIFAR-10: terms of the loss, and the validation score.
-#| alt: Two panels. On a logarithmic axis three terms of the loss fall, the hash proxy term highest. The validation score
-#|   rises quickly at first and then levels off.
+#| alt: Two panels. On a logarithmic axis the hash proxy term lies highest and falls; quantization falls to a tenth, below
+#|   self-distillation, which hardly changes. The validation score rises quickly at first and then levels off.
 from retrieval_lib.experiments import kept_weights
 from retrieval_lib.plots.story import story
 from retrieval_lib.training import read_history

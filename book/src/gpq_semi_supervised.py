@@ -731,7 +731,7 @@ notebook.result(
 #| caption: One part of labelled images (in colour), of unlabelled images (grey) and the codewords of its codebook (stars),
 #|   at four moments of the live run, in one common plane.
 #| alt: Four scatter plots with common axes. At first labelled and unlabelled points form one heap, with stars
-#|   beyond its edge. Then the points spread over a ring or disc, labelled points of one class near each other and grey points around and
+#|   in it and at its edge. Then the points spread over a ring or disc, labelled points of one class near each other and grey points around and
 #|   between them; stars lie scattered inside, some on top of each other.
 chosen = torch.linspace(0, len(moments) - 1, 4).round().long().tolist()
 labelled_and_unlabelled(
@@ -1082,8 +1082,9 @@ notebook.result(
 #| name: fig-gpq-look
 #| caption: One query, and what is nearest by code, what is nearest by pixels, and images of its own class at random; the last row
 #|   has no order. Pixels were reduced by PCA.
-#| alt: Three rows of seven images, each behind the same query, a pale horse on a pale ground. By code seven horses come, most of
-#|   them dark or brown. By pixels frogs and birds on pale grounds come, and no horse. At random come horses of all kinds.
+#| alt: Three rows of seven images, each behind the same query, a pale horse on a pale ground. By code animals of a horse's shape
+#|   come, white to black; all but one have a tick. By pixels frogs, birds and blurred shapes on pale grounds come, all with a
+#|   cross. At random come horses of all kinds.
 asked = int((labels == labels.unique()[-3]).nonzero()[0, 0])
 database_labels = images.labels[search.database]
 of_class = (database_labels == labels[asked]).nonzero()[:, 0]

@@ -723,8 +723,9 @@ notebook.result(
 # %%
 #| name: fig-spq-search
 #| caption: Queries of the test part and what 32 bits find for them, without any label in training.
-#| alt: Rows of small images. The first image of each row is the query, the others are the nearest by their codes; ticks
-#|   mark results with the query's label, crosses others. One row has ticks on all results, one on none, the others on two.
+#| alt: Four rows of small images. The first image of each row is the query, the others are the nearest by their codes; ticks
+#|   mark results with the query's label, crosses others. The airplane and the automobile have ticks on three of six results, the
+#|   bird on two, the cat on one.
 from retrieval_lib.plots import retrieval_grid
 
 labels = images.labels[search.query]
@@ -809,7 +810,7 @@ by_untrained, untrained_wrong = likeness(untrained_ranking)
 #| name: fig-spq-visual
 #| caption: Among queries with at least four wrong labels in their first six results, those whose wrong results are
 #|   nearest to them in colours and layout, set against random images.
-#| alt: Three rows of small images: an airplane on a pale field, a dark bird in the sky, and a small bird on a pale ground. Most
+#| alt: Three rows of small images: a truck on white ground, a black bird on white ground, and a dark bird in the sky. Most
 #|   results carry a cross, and yet have a like ground with a shape of similar tone in the middle.
 enough = wrong.sum(1) >= min(4, int(wrong.sum(1).max()))
 show_found(judged[torch.where(enough, by_spq, torch.inf).argsort()[:3]])
