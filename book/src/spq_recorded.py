@@ -178,8 +178,8 @@ PUBLISHED = 0.793
 notebook.result(
     f"Beside it stands the published figure: {PUBLISHED} [6, issues 6, 7]. It is {PUBLISHED - reached:.3f} above. Between the two "
     f"lie 2,000 epochs instead of {history.steps[-1] / epoch:.0f}; a network of 11 million parameters instead of "
-    f"{parameters / 1e6:.1f} million, whose first layer is not learned and whose input is normalized; the maximum of the last features instead of their average; a GPU instead of a core; other views, and another optimizer "
-    "and schedule; 5,000 images that are held back; images from a JPEG copy; and squared distances in the place of plain ones. The "
+    f"{parameters / 1e6:.1f} million, whose first layer is not learned and whose input is normalized; the average of the last features instead of their maximum; a GPU instead of a core; other views, and another optimizer "
+    "and schedule; and, on our side, 5,000 images that are held back, images from a JPEG copy, and squared distances in the place of plain ones. The "
     "temperature is the published one. What each of them is worth, a single run cannot tell; the next section asks it of trainings that can be afforded."
 )
 

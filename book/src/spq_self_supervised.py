@@ -18,7 +18,7 @@
 # **What you should know**: product quantization and ADC, from [hashing basics](hashing_basics_fitted.ipynb), and
 # back-propagation.
 #
-# **How long it takes**: four to seven minutes on two CPU cores, of which the training takes three to five. A GPU makes it faster.
+# **How long it takes**: four to seven minutes on two CPU cores, of which the training takes two and a half to five. A GPU makes it faster.
 
 # %%
 #| tags: set-up
@@ -48,7 +48,7 @@ notebook.banner(choice, split)
 # %%
 #| name: fig-spq
 #| tags: hide-input
-#| caption: SPQ. Solid frames are steps, brown ones learn, dashed orange ones are terms of the loss.
+#| caption: SPQ. Brown frames learn, blue ones are what they compute, dashed orange ones are terms of the loss.
 #| alt: A diagram. An image becomes two pictures, view a above and view b below. Both go through the same network and
 #|   become descriptors; each descriptor goes through the same codebooks and becomes a quantized one. The arrows to the
 #|   two terms of the loss cross: descriptor a meets quantized b, and descriptor b meets quantized a.
@@ -94,7 +94,7 @@ diagram(
 # ## From SimCLR to cross-quantized contrast
 #
 # SimCLR [29] learns descriptors from a game. Take $B$ images and two views of each: $2B$ rows. Each row has one partner,
-# the other view of its image. It has to find it among all the others, by cosine:
+# the other view of its image. The row has to find its partner among all the others, by cosine. The loss is called NT-Xent; here it is NTX:
 #
 # $$ \mathrm{NTX}(U) = \frac{1}{2B} \sum_i - \log \frac{\exp(\cos(u_i, u_{i'}) / \tau)}{\sum_{j \ne i} \exp(\cos(u_i, u_j) / \tau)} . $$
 #
@@ -148,7 +148,8 @@ print(f"{books} codebooks of {words} codewords of {part} numbers")
 #|   what is left out.
 #| alt: Two square matrices of eight by eight cells with small pictures along the left and upper edges. Crosses on the
 #|   diagonal mark a row with itself. One framed cell in each row marks its partner. At the left one pair of framed cells
-#|   is lighter and one darker than most; the others do not stand out by their shade.
+#|   is lighter and one darker than most; at the right the pair in the same place as the dark one is among the darkest. The others do
+#|   not stand out by their shade.
 from retrieval_lib.plots.contrast import contrast_matrices
 
 validation = split.searches["validation"]
@@ -209,7 +210,7 @@ contrast_games(
 #
 # $$ z_m = \sum_k \mathrm{softmax}_k \big( - \tau_q \lVert x_m - c_{mk} \rVert^2 \big) \, c_{mk}, \qquad \tau_q = 5 . $$
 #
-# $x_m$ is part $m$ of the descriptor, $d$ numbers; $c_{mk}$ is codeword $k$ of codebook $m$. Unlike the temperature of
+# A descriptor has $M$ parts of $d$ numbers; $x_m$ is part $m$. There are $M$ codebooks of $K$ codewords; $c_{mk}$ is codeword $k$ of codebook $m$. Unlike the temperature of
 # the contrast, $\tau_q$ is *multiplied*: the larger, the harder the choice. (The paper prints a division; its authors corrected the
 # value for that form to 0.2 [6].)
 
@@ -302,12 +303,13 @@ for name, value in slips.items():
 # codebooks together. Each view is a pass of its own, so that batch normalization takes its means
 # from one view at a time.
 #
-# This training is short, and its setting is not the published one. The views are *milder*: a crop keeps at
+# This is one training, with one seed, and what follows on this page is about it. It is short, and its setting is not the published one. The views are *milder*: a crop keeps at
 # least a quarter of the area, brightness and contrast change half as much, and nothing is blurred. (Digits are only
-# cropped; a mirrored digit would be another one.) $\tau$ is 0.2 instead of 0.5. These two and the learning rate are taken
-# from five short trials on CIFAR-10 [17]. They hardly differ; all are listed below. Other things come with the network of this book: a smaller net
-# whose first layer is computed from images and not learned; a larger learning rate, which rises for the first twentieth of
-# the steps and then falls to 0 along a cosine; and AdamW, whose weight decay does not pass through Adam's own scaling.
+# cropped; a mirrored digit would be another one.) $\tau$ is 0.2 instead of 0.5. These two, and the learning rate, which is larger than
+# the published one, are taken from five short trials on CIFAR-10 [17]. The scores of the trials hardly differ; all are listed below.
+# Other things come with this book. The network is smaller, and its first layer is computed from images and not learned. The learning
+# rate rises for the first twentieth of the steps, and then falls to 0 along a cosine. The optimizer is AdamW: Adam, but its weight
+# decay does not pass through Adam's own scaling.
 #
 # The score, the use of the codewords and the figure are taken anew about once an epoch. *Perplexity* says how many codewords of a
 # codebook are used in effect: all, if they are used alike; one, if it is used alone.
@@ -346,9 +348,9 @@ def draw(history):
 # %%
 #| name: fig-spq-live
 #| tags: live-run
-#| caption: The live run: loss and validation mAP by step; how often each codeword is used, and perplexity by step; and
-#|   the first part of the latest descriptors, brought to one length, with the codewords (stars) of its codebook, all
-#|   stretched by one factor: the loss reads angles only.
+#| caption: The live run: loss and validation mAP by step; how often each codeword is used (crosses: for no image shown), and
+#|   perplexity by step; and the first part of the latest descriptors with the codewords (stars) of its codebook, in the plane of two
+#|   principal directions. Descriptors are brought to one length and codewords stretched by one factor, since the loss compares angles.
 #| alt: Five panels. The contrast falls with the steps and the validation score rises. A map shows the use of sixteen
 #|   codewords in each of eight codebooks, some of them unused. Two lines show the perplexity. A scatter plot shows
 #|   validation images as coloured points, and the codewords as white stars spread among them.
@@ -386,8 +388,8 @@ notebook.result(
 
 # %%
 #| name: fig-spq-usage
-#| caption: How often each codeword stands for a validation image, at four moments of the run. A codeword keeps its place, sorted
-#|   by its use at the end.
+#| caption: How often each codeword stands for a validation image, at four moments of the run; 1 is an even share, and a cross
+#|   marks a codeword that stands for none. A codeword keeps its place, sorted by its use at the end.
 #| alt: Four maps of eight rows, one for each codebook, and sixteen cells. At first light cells, of codewords that stand for many
 #|   images, are scattered, with crosses for codewords that stand for none. At the end each row is light at the left and dark at
 #|   the right, with few crosses.
@@ -395,8 +397,8 @@ usage_over_time(history)
 
 # %%
 #| name: fig-spq-codewords
-#| caption: The first part of the validation images' descriptors and its codewords (stars), at four moments, in one plane.
-#|   As above, lengths are taken away.
+#| caption: The first part of the validation images' descriptors and its codewords (stars), at four moments, in one plane of two
+#|   principal directions. As above, lengths are taken away: the star nearest to a point need not be the codeword of its code.
 #| alt: Four scatter plots with common axes: coloured points, and the codewords as stars. At first the points form a small heap,
 #|   with the stars in and around it; later the points spread over a round area, and the stars lie in its inner part. Points of different classes overlap.
 codewords_over_time(
@@ -565,10 +567,11 @@ notebook.result(
 # both by name. Beside them stand:
 #
 # - the same descriptors without any code: what quantization costs;
-# - **PQ [14] fitted afterwards**: k-means on SPQ's own descriptors, in place of the learned codebooks. Does learning them
-#   jointly pay? [SPQ in numbers](spq_recorded.ipynb) asks it of several trainings;
-# - these two again with descriptors of norm 1. The loss compares angles, so that the lengths of descriptors may be noise
-#   to a distance;
+# - **PQ [14] and OPQ [15] fitted afterwards** to SPQ's own descriptors, in place of the learned codebooks. Are the learned ones
+#   better? (Whether joint training makes better *descriptors* is another question. [SPQ in numbers](spq_recorded.ipynb) asks it of
+#   several trainings.)
+# - no code and PQ again, with descriptors of norm 1. The loss compares angles. A descriptor's length enters it only through the soft
+#   choice, which it makes harder. So to a distance it may be noise;
 # - the untrained network with PQ; PQ on pixels; and OPQ [15] on pixels, brought by PCA to as many numbers as SPQ's descriptors.
 #
 # All are judged with the same queries, a part of them, to keep this page short; SPQ itself with all of them, too.
@@ -753,10 +756,10 @@ show_found(asked)
 # %% [markdown]
 # ## Semantic and visual
 #
-# The thesis says that product quantization retrieves what is alike *semantically and visually*. Labels measure the
+# The thesis that this book [follows](index.md) says that product quantization retrieves what is alike *semantically and visually*. Labels measure the
 # first only. How much of the second is there? Take the results that the labels call wrong, and measure how far they are
 # from the query in plain pixels, after a strong blur that leaves colours and layout. Compare, for each query, with random
-# images of other labels. Two controls stand beside it: PQ on pixels, which looks at nothing else, and PQ on the network before its training.
+# images of other labels. Two controls stand beside it: PQ on pixels, which sees nothing but them, and PQ on the descriptors of the network before its training.
 
 
 # %%
@@ -829,10 +832,10 @@ both = wrong.any(1) & untrained_wrong.any(1)
 learned = paired_difference(by_spq[both].numpy(), by_untrained[both].numpy())
 notebook.result(
     f"Of the first six results of SPQ, for {len(judged)} queries, {wrong.float().mean():.0%} have another label; of those of PQ on "
-    f"pixels, {pixels_wrong.float().mean():.0%}. How far are these from the query in colours and layout? As a share of the distance "
+    f"pixels, {pixels_wrong.float().mean():.0%}, and on the untrained network, {untrained_wrong.float().mean():.0%}. How far are these from the query in colours and layout? As a share of the distance "
     "at which random images of other labels are, mean over the queries and 95 % interval: "
     + "; ".join(f"{name} {share}" for name, share in shares.items())
-    + f". SPQ minus the untrained network: {learned}. "
+    + f". SPQ minus the untrained network, for queries of which both found a wrong one: {learned}. "
     + (
         "So SPQ's wrong results look more like the query than chance would have it, and less than those of a search that sees "
         "pixels alone. "
@@ -853,7 +856,7 @@ notebook.result(
 # %% [markdown]
 # ## How hard should a choice be? $\tau_q$ from 0.2 to 20
 #
-# The paper's misprint makes a lesson. Take the trained descriptors and codebooks as they are and only change $\tau_q$:
+# The paper's misprint makes a lesson. To divide by 5, as printed, is to multiply by 0.2. Take the trained descriptors and codebooks as they are and only change $\tau_q$:
 # how many codewords does $z_m$ mix, and how near is $z$ to its descriptor, and to the code that a search would use? Networks that
 # were trained with other values, their score and use, stand in [SPQ in numbers](spq_recorded.ipynb).
 
@@ -919,8 +922,9 @@ notebook.result(
 # ## Recorded: how the settings were chosen
 #
 # The views, the learning rate and the contrast's temperature are those of the best of five trials, judged on the validation
-# part. These are all. Each saw as many images as the others, fewer than a third of what the live run on CIFAR-10
-# sees. The labels of the validation part judged them. So a few choices of this page did use labels, though no weight did.
+# part. These are all, one seed each; $\tau = 0.2$ was tried with one view and one rate only. Each saw as many images as the others, fewer than a third of what
+# the live run on CIFAR-10 sees. (Longer trials, made for the long run, stand on [another page](spq_recorded.ipynb).) The labels of the validation part judged them.
+# So a few choices of this page did use labels, though no weight did.
 # `python -m retrieval_lib record spq-trials` runs them again.
 
 # %%
@@ -955,7 +959,7 @@ longer_told = f"After 2,000 steps, with mild views, τ = 0.5 has {hot:.3f} and �
 notebook.result(
     f"*Published* views are those of the paper; *gentle* ones have larger crops and no blur; *mild* ones were described above. The live run takes the first line: {taken.view} views, rate "
     f"{taken.learning_rate:g}, temperature {taken.temperature:g}. The last line is {taken['mean'] - last['mean']:.3f} "
-    "below it. One seed each, and nobody knows how much a seed moves them: these trials hardly tell the settings apart. The "
+    "below it. One seed each: these trials hardly tell the settings apart. The "
     f"lines with τ = 0.5 lie within {alike:.3f} of each other. "
     + longer_told
     + f"Recorded on CIFAR-10, {trials.source.iloc[0]}, {trials.device.iloc[0]}, in {trials.seconds.sum() / 60:.0f} minutes."
@@ -971,12 +975,12 @@ notebook.result(
 # - 2,000 epochs instead of a few;
 # - a network of 11 million parameters (ResNet-18 for small images) instead of the small one above, whose first layer is
 #   fixed, and whose input is normalized;
-# - stronger views, which such a training has the time to learn from, and $\tau = 0.5$;
+# - stronger views, which a long training may have the time to learn from, and $\tau = 0.5$;
 # - a learning rate and weight decay made for that training, where this page has its own;
 # - all 50,000 training images, of which this page holds 5,000 back, and images as they are, where this page may have a JPEG
 #   copy of them;
 # - average pooling of the last features, where this page takes the maximum;
-# - plain distances in the search, where this page adds squared ones (what this alone does is measured above);
+# - plain distances in the search, where this page adds squared ones (above, squared ones find a little more: this does not explain the gap);
 # - a GPU, where this page had two CPU cores.
 #
 # What size, time and views do, and what a long training reaches, stands on [another page](spq_recorded.ipynb). What each of the others is worth, we did not measure.
@@ -988,9 +992,9 @@ notebook.result(
 #
 # - **What took longer** stands on [another page](spq_recorded.ipynb): a long run, what limits it, the length of the code, variants of the
 #   loss and of the views, a collapse, and a few labels that come later.
-# - **Nobody said what counts.** Two views share their background as well as their subject. The code keeps both.
-# - **The views are the teacher.** What a view changes, the code learns to ignore. With colour jitter it cares less about
-#   colour; for a search by colour that is a mistake.
+# - **Nobody said what counts.** Two views often share their background as well as their subject. Nothing tells the code to keep only one.
+# - **The views are the teacher.** What a view changes, the code learns to ignore. With colour jitter it should care less
+#   about colour (we did not measure it); for a search by colour that would be a mistake.
 # - **Every other image is a negative.** In a batch of 256 with ten classes, about a tenth of the negatives show the same
 #   class. The loss pushes them away all the same.
 # - **No term keeps the codewords in use.** Watch usage and perplexity; the loss alone does not show a dead codeword. A training that
@@ -1010,6 +1014,8 @@ notebook.result(
 # - Two views of one image replace a label; all other images of the batch are negatives.
 # - A descriptor is compared with what the *other* view was quantized to. The authors' idea is that a codebook then cannot win by
 #   following its own view.
+# - Whether it pays to learn codebooks and descriptors together is a question for an experiment: put codebooks that were fitted
+#   afterwards beside the learned ones.
 # - The soft quantizer lets the gradient through; $\tau_q$ decides how near the choice that was trained is to the code
 #   that is used.
 # - Watch the codebooks, not only the loss.
@@ -1033,7 +1039,7 @@ by_hand = torch.log1p(2 * torch.exp(torch.tensor(-4.0)))
 print(f"log(1 + 2 exp(-2 / 0.5)): {by_hand:.4f}, by the library: {value:.4f}")
 
 # %% [markdown]
-# **2. Fewer codebooks.** Search with the first 1, 2 and 4 of the 8 codebooks: 4, 8 and 16 bits. How much is left?
+# **2. Fewer codebooks.** Search with the first 1, 2 and 4 of the 8 codebooks: 4, 8 and 16 bits. How much is left? (A random ranking has about 0.10 on CIFAR-10.)
 
 # %%
 #| tags: hide-cell
