@@ -35,6 +35,11 @@ FITTED = ("PQ on pixels", "PQ on an untrained network")  # what is found without
 FITTED_ON = 10_000  # images, labelled and unlabelled
 
 
+def drawn_categories(count: int, seed: int) -> Tensor:
+    """The categories in an order drawn by the seed, (count,) int64; the last `LEFT_OUT` are left out."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+
+
 def without_categories(images: ImageSet, split: Split, seed: int) -> tuple[ImageSet, Split]:
     """Leave out `LEFT_OUT` categories, drawn by the seed, of the training; they search among themselves.
 
@@ -48,10 +53,9 @@ def without_categories(images: ImageSet, split: Split, seed: int) -> tuple[Image
         method that is built for the named ones has no prototype for them); and the split, whose labelled and unlabelled
         images are of the others, and whose searches are `seen` and `unseen`, each among its own categories.
     """
-    count = len(images.class_names)
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    order = drawn_categories(len(images.class_names), seed)
     renamed = order.argsort()[images.labels]  # (N,): the category order[i] becomes i
-    kept = count - LEFT_OUT
+    kept = len(order) - LEFT_OUT
     names = tuple(images.class_names[c] for c in order[:kept].tolist())
     seen = renamed < kept
     test = split.searches["test"]
