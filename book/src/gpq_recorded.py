@@ -325,7 +325,7 @@ notebook.result(
         else ""
     )
     + f"Of {len(fitted)} comparisons the learned codebooks are measurably ahead of fitted ones in {ahead}, and behind in {behind}. "
-    "The learned codebooks know the labels, by the prototypes; those of k-means do not. And it is a matter of length and labels: with 48 bits the code minus no code is "
+    "\n\nThe learned codebooks know the labels, by the prototypes; those of k-means do not. And it is a matter of length and labels: with 48 bits the code minus no code is "
     f"{spelled(over_none('three times as long', 5000))} after three times as many steps, and {spelled(over_none('three times as long', 500))} so with 500 labels. "
     "What the joint training is worth to the *descriptors* is another question: these were all trained through GPQ's soft choice. "
     f"Recorded on CIFAR-10, {lengths.source.iloc[0]}, 500 steps a training."
@@ -594,11 +594,11 @@ notebook.result(
         if by_views
         else f"At equal views none gains, and {hurt_views} lose. A loss does not say that unlabelled images harm: it says that as many further views of labelled images were worth more. "
     )
-    + f"After a longer training the two are nearer, with 5,000 labels: the difference at equal views is {spelled(at_once)} after 500 "
+    + f"\n\nAfter a longer training the two are nearer, with 5,000 labels: the difference at equal views is {spelled(at_once)} after 500 "
     f"steps, and {spelled(longer)} after three times as many; that is a change of {spelled(change)}, {verdict(change)}. But the unlabelled images do not add more: at equal steps they add "
     f"{spelled(at_steps[0])}, and then {spelled(at_steps[1])}. A second labelled batch adds less: {spelled(second[0])}, and then {spelled(second[1])}. With 500 labels "
     f"the difference at equal views goes from {spelled(few[0])} to {spelled(few[1])}. We chose this comparison after we saw the table. "
-    "All this is about codes. Descriptors without a code, at equal steps, with 5,000 labels: "
+    "\n\nAll this is about codes. Descriptors without a code, at equal steps, with 5,000 labels: "
     + "; ".join(
         f"*{name}* {spelled(row)}, {verdict(row)}"
         for name, row in of_bare.items()
@@ -670,14 +670,14 @@ notebook.result(
         if even_views["high"] < 0
         else "So at equal views three seeds show no difference of the codes; the interval tells how large one could still be. "
     )
-    + "These are the codes of each training's own codebooks. "
+    + "\n\nThese are the codes of each training's own codebooks. "
     + " ".join(
         f"By *{name}*: {told(table, 'variant')}."
         for name, table in by_search.items()
         if name != "own codebooks"
     )
     + " Length, view, weight decay and batch statistics all differ from the trainings above: this does not tell which of them matters. "
-    + f"And the codebooks? On GPQ's descriptors, minus the search by GPQ's codebooks: {told(against_own, 'variant')}. "
+    + f"\n\nAnd the codebooks? On GPQ's descriptors, minus the search by GPQ's codebooks: {told(against_own, 'variant')}. "
     "The [chapter](gpq_semi_supervised.ipynb) makes the same comparison on one network."
 )
 
@@ -783,7 +783,7 @@ notebook.result(
     + f"*N-pair alone*, which has no entropy term, has an entropy of the mean of {mean_sign(5000, 'N-pair alone', 'entropy of the mean'):.2f} "
     f"on average, *without classification* {mean_sign(5000, 'without classification', 'entropy of the mean'):.2f}: without classification "
     "a prototype stands for no class, with the term or without it. "
-    + f"Who wins the game? With 5,000 labels the images have a mean entropy of {game:.2f} with the game, {no_game:.2f} "
+    + f"\n\nWho wins the game? With 5,000 labels the images have a mean entropy of {game:.2f} with the game, {no_game:.2f} "
     f"where the prototypes lower it, too, and {none:.2f} without the term, after as many steps. "
     + f"With the game minus without the term: {spelled(surer)}. "
     + (
@@ -793,7 +793,7 @@ notebook.result(
         if surer["high"] < 0
         else "So three seeds cannot tell who wins. "
     )
-    + "And the codes, for which the term is not made? The perplexity of the least even codebook, with the game minus without the "
+    + "\n\nAnd the codes, for which the term is not made? The perplexity of the least even codebook, with the game minus without the "
     f"term: {spelled(evener)}, {verdict(evener)}. The same two differences, of entropy and of perplexity, where views or length are others: {elsewhere}. "
     "The trainings without the term saw no unlabelled images, so their batch statistics differ as well."
 )
