@@ -305,9 +305,9 @@ notebook.result(
     f"{history.steps[-1]:,}, each at the end of its own schedule: {history.scores[-1] - values_of[-1]:+.3f} for "
     f"{history.steps[-1] // steps_of[-1]} times the steps. *Views*, after {steps_of[-1]:,} steps: "
     + ", ".join(f"{name} {value:.3f}" for name, value in by_views.items())
-    + ". How far did each move the score? "
+    + ". How far did each move the score, from the worst to the best? Here they are: "
     + ", ".join(f"{name} {by:.3f}" for name, by in moved.items())
-    + f", from the worst to the best. These are not ranks, since each was turned by another amount. By the clock the widest network took {slower:.1f} times as long as the narrowest, and the long "
+    + f". These are not ranks, since each was turned by another amount. By the clock the widest network took {slower:.1f} times as long as the narrowest, and the long "
     f"training {longer_by:.1f} times as long as the short one. For each doubling of that time the width brought {moved['the width'] / np.log2(slower):+.3f}, and "
     f"more steps {moved['the time'] / np.log2(longer_by):+.3f}. The width was tried in short trainings only; a long one may make more use of it. One seed each: do not take "
     "differences of a hundredth for more than luck."
@@ -934,7 +934,7 @@ notebook.result(
     f"The aim was {EVEN} of 16 in the least codebook, by the codes of the database, for whichever variant is the most even. *{evenest[0]}* has {evenest[3]:.1f}: "
     f"{'reached' if evenest[3] >= EVEN else 'missed'}. The variant with the best score, *{finds[0]}*, has {finds[3]:.1f}. "
     + (
-        f"Its score is {evenest[1] - plain[1]:+.3f} against the loss as before; one seed each cannot tell a small difference from luck. "
+        f"The score of *{evenest[0]}* is {evenest[1] - plain[1]:+.3f} against the loss as before; one seed each cannot tell a small difference from luck. "
         if evenest is not plain
         else ""
     )
