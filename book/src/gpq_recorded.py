@@ -568,17 +568,18 @@ def gain_of(kind, labels, condition):
 second = [second_batch(name) for name in LENGTHS]
 at_steps = [gain_of("equal steps", "5,000 labels", name) for name in LENGTHS]
 few = [gain_of("equal views", "500 labels", name) for name in LENGTHS]
-BARE = {"GPQ": "without entropy"} | {
-    name: f"{name}, labels alone, equal steps"
+BARE = [("GPQ", "without entropy", "equal steps")] + [
+    (name, f"{name}, labels alone{ending}", kind)
     for name in ("stronger views", "three times as long")
-}
+    for ending, kind in (("", "equal views"), (", equal steps", "equal steps"))
+]
 of_bare = {
-    name: differences(
+    f"*{name}* at {kind}": differences(
         bare[(bare.labels == 5000) & bare.variant.isin([name, alone])],
         "variant",
         alone,
     ).iloc[0]
-    for name, alone in BARE.items()
+    for name, alone, kind in BARE
 }
 notebook.result(
     of_views
@@ -598,9 +599,9 @@ notebook.result(
     f"steps, and {spelled(longer)} after three times as many; that is a change of {spelled(change)}, {verdict(change)}. But the unlabelled images do not add more: at equal steps they add "
     f"{spelled(at_steps[0])}, and then {spelled(at_steps[1])}. A second labelled batch adds less: {spelled(second[0])}, and then {spelled(second[1])}. With 500 labels "
     f"the difference at equal views goes from {spelled(few[0])} to {spelled(few[1])}. We chose this comparison after we saw the table. "
-    "\n\nAll this is about codes. Descriptors without a code, at equal steps, with 5,000 labels: "
+    "\n\nAll this is about codes. Descriptors without a code, with 5,000 labels, where they were recorded: "
     + "; ".join(
-        f"*{name}* {spelled(row)}, {verdict(row)}"
+        f"{name} {spelled(row)}, {verdict(row)}"
         for name, row in of_bare.items()
     )
     + ". This is one small network that starts from nearly nothing; the "
