@@ -654,6 +654,8 @@ against_own = differences(
 )
 interval_rows(by_search, "variant", "mAP, minus that of labels alone")
 
+# %%
+#| tags: hide-input
 EVEN_VIEWS = "labels alone, equal views"
 by_way = longer[longer.metric.isin(SEARCHES.values())].pivot_table(
     index="seed", columns=["variant", "metric"], values="value"
@@ -668,8 +670,6 @@ found = mean_interval(
 at_best = {"mean": found.mean, "low": found.low, "high": found.high}
 named = {metric: f"*{name}*" for name, metric in SEARCHES.items()}
 preferred = {name: named[metric] for name, metric in best_way.items()}
-# %%
-#| tags: hide-input
 means = long_codes.groupby("variant", sort=False).value.mean()
 even_views, even_steps = (
     against_alone[against_alone.variant == kind].iloc[0]
