@@ -1018,7 +1018,7 @@ notebook.result(
 )
 
 # %% [markdown]
-# Do unlabelled images help a network that already knows them? [From scratch](gpq_recorded.ipynb) they did not, at equal views.
+# Do unlabelled images help a network that already knows them? [From scratch](gpq_recorded.ipynb) codes gained nothing by them, at equal views.
 
 # %%
 #| name: fig-spq-start-unlabelled

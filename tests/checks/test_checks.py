@@ -56,6 +56,7 @@ GOOD = {
 def test_missing_alt_text():
     assert missing_alt_text(book(code(outputs=[FIGURE], mystnb=GOOD))) == []
     assert len(missing_alt_text(book(code(outputs=[FIGURE])))) == 3  # alt, caption and name
+    assert "shows none" in missing_alt_text(book(code(mystnb=GOOD)))[0].what
     short = GOOD | {"image": {"alt": "a figure"}}
     assert "'a figure'" in missing_alt_text(book(code(outputs=[FIGURE], mystnb=short)))[0].what
     assert missing_alt_text(text("![plot](plot.png)"))

@@ -13,6 +13,7 @@ from retrieval_lib.data import catalogue, load
 from retrieval_lib.evaluation import Hamming, Relevance
 from retrieval_lib.experiments import Cell, Grid, judge
 from retrieval_lib.experiments.record import record_grid
+from retrieval_lib.experiments.records import read_records
 from retrieval_lib.experiments.spq_long import RUN, SPQ_LONG
 from retrieval_lib.hashing.linear import LinearHash, fit_lsh
 
@@ -96,6 +97,19 @@ class HashGrid:
     @staticmethod
     def _pixels(job, indices):
         return job.images.images[indices].flatten(1).float() / 255
+
+
+@pytest.fixture
+def best_trial(repository):
+    """Among a grid's recorded trials, or those whose settings are wanted: the settings of the best one, and how many there are."""
+
+    def best(name, wanted=lambda settings: True, search="held out"):
+        records = read_records(repository / "results" / f"{name}.jsonl")
+        tried = [record for record in records if wanted(record.cell.settings)]
+        scores = [next(v.value for v in record.values if v.search == search) for record in tried]
+        return tried[scores.index(max(scores))].cell.settings, len(tried)
+
+    return best
 
 
 @pytest.fixture

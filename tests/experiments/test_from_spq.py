@@ -5,7 +5,6 @@ import torch
 
 from retrieval_lib.experiments import Job, Value, from_spq, gpq_long
 from retrieval_lib.experiments.catalogue import GRIDS
-from retrieval_lib.experiments.records import read_records
 
 
 def job_of(name, images, variant=None):
@@ -76,13 +75,10 @@ def test_the_probe_reads_the_features_of_spq_s_network_and_of_no_other(digits, l
 
 
 @pytest.mark.parametrize("start", from_spq.STARTS)
-def test_each_start_takes_the_best_of_its_recorded_trials(repository, start):
-    recorded = read_records(repository / "results" / "from-spq-trials.jsonl")
-    tried = [record for record in recorded if record.cell.settings["start"] == start]
-    assert len(tried) == len(from_spq.TRIALS)
-    best = max(tried, key=lambda record: record.values[0].value)
-    assert best.values[0].search == "held out"
-    assert best.cell.settings == {"start": start, **from_spq.CHOSEN[start]}
+def test_each_start_takes_the_best_of_its_recorded_trials(best_trial, start):
+    settings, count = best_trial("from-spq-trials", lambda told: told["start"] == start)
+    assert count == len(from_spq.TRIALS)
+    assert settings == {"start": start, **from_spq.CHOSEN[start]}
 
 
 def test_longer_trainings_have_the_view_and_the_decay_that_they_name(digits, learned, monkeypatch):
@@ -124,21 +120,16 @@ def test_longer_trainings_have_the_view_and_the_decay_that_they_name(digits, lea
     assert seen == expected and len(settled) == len(expected)
 
 
-def test_the_longer_training_takes_the_best_of_its_recorded_views_and_decays(repository):
-    every = read_records(repository / "results" / "from-spq-longer-trials.jsonl")
-    tried = [record for record in every if "steps" not in record.cell.settings]
-    assert len(tried) == len(from_spq.LONGER_TRIALS) == len(gpq_long.TRIALS)  # as many as the other start
-    best = max(tried, key=lambda record: record.values[0].value)
-    assert {value.search for record in tried for value in record.values} == {"held out"}
-    assert best.cell.settings == from_spq.LONGER_CHOSEN["from SPQ"]
+def test_the_longer_training_takes_the_best_of_its_recorded_views_and_decays(best_trial):
+    settings, count = best_trial("from-spq-longer-trials", lambda told: "steps" not in told)
+    assert count == len(from_spq.LONGER_TRIALS) == len(gpq_long.TRIALS)  # as many as the other start
+    assert settings == from_spq.LONGER_CHOSEN["from SPQ"]
     assert gpq_long.CHOSEN.items() <= from_spq.LONGER_CHOSEN["from scratch"].items()
 
 
-def test_the_shorter_training_takes_the_best_of_all_recorded_trials(repository):
-    best = max(
-        read_records(repository / "results" / "from-spq-longer-trials.jsonl"), key=lambda record: record.values[0].value
-    )
-    assert best.cell.settings == {**from_spq.SHORTER_CHOSEN["from SPQ"], "steps": from_spq.SHORTER.steps}
+def test_the_shorter_training_takes_the_best_of_all_recorded_trials(best_trial):
+    settings, _ = best_trial("from-spq-longer-trials")
+    assert settings == {**from_spq.SHORTER_CHOSEN["from SPQ"], "steps": from_spq.SHORTER.steps}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import torch
 from retrieval_lib.experiments import Job, gpq_pretrained
 from retrieval_lib.experiments.catalogue import GRIDS
 from retrieval_lib.experiments.gpq_pretrained import FeatureInput, judge_probe, linear_probe, train_on_features
-from retrieval_lib.experiments.records import read_records
 from retrieval_lib.methods.gpq import GPQ, GPQSettings
 from retrieval_lib.training import TrainingSettings
 
@@ -102,10 +101,7 @@ def test_cells_of_both_grids(digits, features, monkeypatch, name, search):
 
 
 @pytest.mark.parametrize("variant", gpq_pretrained.VARIANTS)
-def test_each_variant_takes_the_best_of_its_recorded_trials(repository, variant):
-    recorded = read_records(repository / "results" / "gpq-pretrained-trials.jsonl")
-    tried = [record for record in recorded if record.cell.settings["objective"] == variant]
-    assert len(tried) == len(gpq_pretrained.TRIALS)
-    best = max(tried, key=lambda record: record.values[0].value)
-    assert best.values[0].search == "held out"
-    assert best.cell.settings == {"objective": variant, **gpq_pretrained.CHOSEN[variant]}
+def test_each_variant_takes_the_best_of_its_recorded_trials(best_trial, variant):
+    settings, count = best_trial("gpq-pretrained-trials", lambda told: told["objective"] == variant)
+    assert count == len(gpq_pretrained.TRIALS)
+    assert settings == {"objective": variant, **gpq_pretrained.CHOSEN[variant]}

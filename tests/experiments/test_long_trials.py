@@ -8,7 +8,6 @@ from retrieval_lib.augmentation import DHD_STRONG, MIRRORED, SHIFTED
 from retrieval_lib.data import load
 from retrieval_lib.experiments import Job, dhd_long, gpq, gpq_long, spq, spq_long, spq_trials
 from retrieval_lib.experiments.catalogue import GRIDS
-from retrieval_lib.experiments.records import read_records
 
 TEACHERS = (DHD_STRONG.weakened(0.2), DHD_STRONG.weakened(0.5), SHIFTED, MIRRORED)
 TRIED = {
@@ -72,11 +71,10 @@ def test_what_a_long_run_takes_was_tried(digits, name, taken):
     ("name", "search", "taken"),
     [("gpq-long-trials", "held out", gpq_long.CHOSEN), ("spq-long-trials", "validation", spq_long.CHOSEN)],
 )
-def test_a_long_run_takes_the_best_of_its_recorded_trials(repository, name, search, taken):
-    tried = read_records(repository / "results" / f"{name}.jsonl")
-    assert len(tried) == len(GRIDS[name].cells("book", load("mnist")))
-    best = max(tried, key=lambda record: next(v.value for v in record.values if v.search == search))
-    assert best.cell.settings == taken
+def test_a_long_run_takes_the_best_of_its_recorded_trials(best_trial, name, search, taken):
+    settings, count = best_trial(name, search=search)
+    assert count == len(GRIDS[name].cells("book", load("mnist")))
+    assert settings == taken
 
 
 def test_longer_trainings_of_gpq_are_as_the_best_trial_but_for_the_unlabelled_images(digits, monkeypatch):

@@ -163,7 +163,7 @@ def test_kept_weights_are_the_one_file_that_was_recorded(path):
     append_record(path, made(cell=kept, checkpoint_sha256=sha256_of_file(file)))
     append_record(path, made(cell=kept, split_hash="6", profile="book", checkpoint_sha256="ab"))
     assert kept_weights("some-grid", "mnist", "quick") == file
-    with pytest.raises(ValueError, match="not the file that was recorded.*expected ab"):
+    with pytest.raises(ValueError, match=r"not the file that was recorded.*expected ab"):
         kept_weights("some-grid", "mnist", "book")
     append_record(path, made(cell=dataclasses.replace(kept, seed=2), checkpoint_sha256="cd"))
     with pytest.raises(ValueError, match="2 records of some-grid keep weights for mnist"):

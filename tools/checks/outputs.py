@@ -38,12 +38,14 @@ def never_executed(notebook) -> list[Finding]:
 
 
 def missing_alt_text(notebook) -> list[Finding]:
-    """A figure without number, caption, or an alternative text that says what one sees."""
+    """A figure without number, caption, or an alternative text that says what one sees; and these without a figure."""
     found = []
     for i, cell in code_cells(notebook):
-        if not any("image/png" in o.get("data", {}) or "image/svg+xml" in o.get("data", {}) for o in cell.outputs):
-            continue
         drawn = cell.metadata.get("mystnb", {})
+        if not any("image/png" in o.get("data", {}) or "image/svg+xml" in o.get("data", {}) for o in cell.outputs):
+            if drawn.get("figure"):
+                found.append(Finding(i, "names a figure and shows none", "draw it in the cell's last line"))
+            continue
         alt = drawn.get("image", {}).get("alt", "")
         if len(alt.split()) < FEWEST_WORDS:
             found.append(
