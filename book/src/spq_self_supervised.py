@@ -998,7 +998,7 @@ notebook.result(
 # - **Every other image is a negative.** In a batch of 256 with ten classes, about a tenth of the negatives show the same
 #   class. The loss pushes them away all the same.
 # - **No term keeps the codewords in use.** Watch usage and perplexity; the loss alone does not show a dead codeword. A training that
-#   collapses is [shown in numbers](spq_recorded.ipynb): use tells it before the score does.
+#   collapses is [shown in numbers](spq_recorded.ipynb): looking back, use fell before the score.
 # - **Trap: `eval()` without `train()` after it.** The published script evaluates now and then and does not switch back.
 #   From then on batch normalization is frozen. Ours restores the mode, and a test watches it.
 # - **Trap: a schedule in the wrong unit.** The script counts the length of its cosine schedule in batches, and advances it once
