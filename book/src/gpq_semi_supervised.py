@@ -8,8 +8,8 @@
 # unlabelled images help to place them [5].
 #
 # Know one result before you begin. Beside GPQ stands a training on labels alone that looks at as many images. Against it GPQ's codes gained
-# nothing measurable by the unlabelled images; with the most labels and a short training they lost. In a longer training the
-# *descriptors* gained, but labels alone, with codebooks learned from them, found as much. These are small networks: the published training was
+# nothing measurable by the unlabelled images; with the most labels and a short training they lost. In a longer training, whose
+# settings were chosen for GPQ, the *descriptors* gained a little, but labels alone, with codebooks learned from them, found as much. These are small networks: the published training was
 # not repeated. The chapter shows how all this was measured, and what of the method is worth knowing.
 #
 # **What you will learn**
@@ -1408,7 +1408,8 @@ notebook.result(
 # - Watch the codewords: used or dead, apart or in one place.
 # - Take codes and tables from the same codebooks.
 # - Unlabelled images have a price: the same time could go into the labelled ones. Compare at equal views, too. Here, so
-#   compared, the codes gained nothing measurable; the descriptors did, after a longer training.
+#   compared, the codes gained nothing measurable; the descriptors gained a little, after a longer
+#   training whose settings were chosen for GPQ.
 #
 # ## Exercises
 #
